@@ -1,0 +1,5 @@
+"""`python -m mock_server serve` runs the server without the rest of the kit."""
+
+from mock_server.cli import main
+
+main(prog_name="omnimock")

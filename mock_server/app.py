@@ -1,0 +1,128 @@
+"""The twin as an ASGI application.
+
+The spec's operations go straight to the endpoint. Below `/_mock/` are the twin's own pages, served by Starlette,
+which is imported when the first of them is asked for.
+"""
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from mock_server.exchange import Incoming, Reply
+from mock_server.twin import Twin
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+log = logging.getLogger("omnimock")
+
+OWN_PREFIX = "/_mock/"
+
+# A client that sends too much is read on for a while, so that it can see the refusal instead of a reset.
+_DRAINED_BYTES_MAX = 256 * 1024 * 1024
+_DRAIN_SECONDS_MAX = 10.0
+# Callbacks under way when the server stops may end; what is left then is reported.
+STOP_GRACE_SECONDS = 3.0
+
+_JSON = (b"content-type", b"application/json")
+
+
+class App:
+    """An ASGI application around one twin."""
+
+    def __init__(self, twin: Twin) -> None:
+        self.twin, self.endpoint = twin, twin.endpoint
+        self._own: ASGIApp | None = None
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        """Serve one connection's request, or the life of the application."""
+        if scope["type"] == "http":
+            if scope["path"].startswith(OWN_PREFIX):
+                await self._own_pages()(scope, receive, send)
+            else:
+                await self._operation(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+
+    async def _operation(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        limit = self.twin.settings.body_bytes_max
+        length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if length.isdigit() and int(length) > limit:
+            await self._too_large(scope, receive, send, int(length))
+            return
+        message = await receive()
+        body = message.get("body", b"")
+        while message.get("more_body"):
+            if len(body) > limit:
+                await self._too_large(scope, receive, send, len(body))
+                return
+            message = await receive()
+            body += message.get("body", b"")
+        if message["type"] == "http.disconnect":
+            self.endpoint.client_left(_incoming(scope, body))
+        elif len(body) > limit:
+            await self._too_large(scope, receive, send, len(body))
+        else:
+            await _send(send, self.endpoint.answer(_incoming(scope, body)))
+
+    async def _too_large(self, scope: "Scope", receive: "Receive", send: "Send", size: int) -> None:
+        limit = self.twin.settings.body_bytes_max
+        explanation = {
+            "came": f"{size} bytes or more",
+            "allowed": f"{limit} bytes",
+            "do": "send pictures as addresses, or raise --body-bytes-max",
+        }
+        reply = self.endpoint.refuse(_incoming(scope, b""), "body-too-large", explanation)
+        if not any(name == b"expect" for name, _ in scope["headers"]):
+            await _drain(receive)
+        await _send(send, reply, (b"connection", b"close"))
+
+    def _own_pages(self) -> "ASGIApp":
+        if self._own is None:
+            from mock_server.control import make_own_pages
+
+            self._own = make_own_pages(self.twin)
+        return self._own
+
+    async def _lifespan(self, receive: "Receive", send: "Send") -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        left = await self.twin.callbacks.stop(STOP_GRACE_SECONDS)
+        for attempt in left:
+            log.warning(
+                "callback not delivered: %s of task %s to %s (attempt %d): %s",
+                attempt.status,
+                attempt.task_id,
+                attempt.url,
+                attempt.attempt,
+                attempt.reason,
+            )
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _incoming(scope: "Scope", body: bytes) -> Incoming:
+    path = scope.get("raw_path") or quote(scope["path"]).encode("ascii")
+    return Incoming(
+        scope["method"], path, scope["query_string"], scope["headers"], bytes(body), scope.get("scheme", "http")
+    )
+
+
+async def _send(send: "Send", reply: Reply, *more: tuple[bytes, bytes]) -> None:
+    length = (b"content-length", str(len(reply.body)).encode("ascii"))
+    headers: list[Any] = [_JSON, length, *reply.headers, *more]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+async def _drain(receive: "Receive") -> None:
+    drained = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_SECONDS_MAX):
+            while drained < _DRAINED_BYTES_MAX:
+                message = await receive()
+                drained += len(message.get("body", b""))
+                if not message.get("more_body"):
+                    return

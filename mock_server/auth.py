@@ -1,0 +1,115 @@
+"""Which world a request belongs to: its bearer key names it.
+
+A JWT, as the vendor's own clients sign one for every few minutes, is told by its form; the claim that the spec names
+(`iss`) is its key, so that a new token stays in the old world. Its signature is not checked: the twin has no secret.
+Its `nbf` and `exp` are, against real time, because real clients write them by real time.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Collection
+from typing import Any
+
+import msgspec
+
+from mock_server.problems import Refused
+from mock_server.worlds import World, Worlds
+
+# As long as common servers allow a header to be.
+_TOKEN_CHARACTERS_MAX = 8_192
+# So that a client with a new token for every request does not fill the memory.
+_KNOWN_MAX = 10_000
+_BEARER = re.compile(rb"bearer +([\x21-\x7e]+)", re.IGNORECASE)
+
+
+class _Credential(msgspec.Struct, frozen=True, gc=False):
+    key: str
+    not_before: float | None = None
+    expires: float | None = None
+
+
+class Auth:
+    """Tells the world of an Authorization header."""
+
+    def __init__(
+        self,
+        worlds: Worlds,
+        *,
+        api_keys: Collection[str],
+        world_claim: str | None,
+        wall_seconds: Callable[[], float],
+    ) -> None:
+        """Without `api_keys` any key opens a world of its own; with them, no other key does."""
+        self._worlds, self._api_keys, self._claim = worlds, frozenset(api_keys), world_claim
+        self._wall_seconds = wall_seconds
+        self._known: dict[bytes, _Credential] = {}
+
+    def world(self, header: bytes | None) -> World:
+        """Return the world; raise Refused where there is no key, a malformed one, or one that is not accepted."""
+        credential = self._known.get(header) if header is not None else None
+        if credential is None:
+            credential = self._read(header)
+        if credential.not_before is not None or credential.expires is not None:
+            self._check_times(credential)
+        return self._worlds.open(credential.key)
+
+    def _read(self, header: bytes | None) -> _Credential:
+        if header is None or not header.strip():
+            raise Refused("authorization-missing", _told("nothing", "add the header Authorization: Bearer YOUR_KEY"))
+        match = _BEARER.fullmatch(header.strip())
+        if match is None or len(header) > _TOKEN_CHARACTERS_MAX:
+            scheme = header.split(b" ", 1)[0][:20].decode("ascii", "replace")
+            raise Refused(
+                "authorization-malformed",
+                _told(f"{scheme} and {len(header)} bytes in all", "write Authorization: Bearer YOUR_KEY, with one key"),
+            )
+        credential = self._jwt(match[1]) or _Credential(match[1].decode("ascii"))
+        if self._api_keys and credential.key not in self._api_keys:
+            raise Refused(
+                "authorization-unknown",
+                _told("a key that is not accepted", "use one of the keys that the server was started with (--api-key)"),
+            )
+        if len(self._known) >= _KNOWN_MAX:
+            self._known.clear()
+        self._known[header] = credential
+        return credential
+
+    def _jwt(self, token: bytes) -> _Credential | None:
+        parts = token.split(b".")
+        if self._claim is None or len(parts) != 3:
+            return None
+        head, claims = _json_object(parts[0]), _json_object(parts[1])
+        if head is None or claims is None or "alg" not in head:
+            return None
+        key = claims.get(self._claim)
+        if not isinstance(key, str) or not key:
+            raise Refused(
+                "authorization-malformed", _told("a JWT", f"give it the claim {self._claim}, which names the account")
+            )
+        return _Credential(key, _moment(claims.get("nbf")), _moment(claims.get("exp")))
+
+    def _check_times(self, credential: _Credential) -> None:
+        now = self._wall_seconds()
+        if credential.not_before is not None and now < credential.not_before:
+            early = credential.not_before - now
+            raise Refused("token-not-yet-valid", _told(f"a JWT whose nbf is {early:.0f} s ahead", "check the clock"))
+        if credential.expires is not None and now >= credential.expires:
+            late = now - credential.expires
+            raise Refused("token-expired", _told(f"a JWT that expired {late:.0f} s ago", "sign a new one"))
+
+
+def _told(came: str, what_to_do: str) -> dict[str, Any]:
+    return {"at": "Authorization", "came": came, "do": what_to_do}
+
+
+def _json_object(part: bytes) -> dict[str, Any] | None:
+    try:
+        value = msgspec.json.decode(base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4)))
+    except (binascii.Error, msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _moment(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -1,0 +1,290 @@
+"""Sends what the outboxes hold, when it is due, and tries again where it failed.
+
+    outbox ──due──▶ guard ──▶ signature ──▶ POST ──▶ journal
+       ▲                                      │
+       └────────── a retry, later ◀───────────┘
+
+Every delivery is a task of its own, so a receiver that is slow or dead holds up nobody else. Under a system clock a
+timer for each world wakes up for its earliest delivery; under a manual clock `advance` does. A delivery keeps its id
+over all its attempts, and arrives at least once where the receiver answers 2xx at last.
+"""
+
+import asyncio
+import functools
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Mapping
+
+import msgspec
+
+from mock_server import __version__, guard
+from mock_server.clock import ManualClock, SystemClock
+from mock_server.journal import Attempt, Outcome
+from mock_server.outbox import Delivery
+from mock_server.post import Post, PostFailed
+from mock_server.reply import Replies, Scene
+from mock_server.signature import Signer
+from mock_server.worlds import World
+
+log = logging.getLogger("omnimock")
+
+# So many at once go to one address; a receiver that hangs keeps no more sockets than that.
+IN_FLIGHT_PER_URL_MAX = 256
+# Beside two thousand clients, this stays within the open files that servers are usually given.
+IN_FLIGHT_MAX = 1_024
+# In a manual clock's advance the caller waits: no receiver may hold it up for long.
+ADVANCE_TIMEOUT_SECONDS = 2.0
+# A receiver that is down is named once on the terminal, not for every task.
+_TOLD_MAX = 1_000
+
+
+class Schedule(msgspec.Struct, frozen=True):
+    """How long an attempt may take, and how long after a failed one the next is made."""
+
+    timeout_ms: int
+    retries_ms: tuple[int, ...]
+
+
+class Fired(msgspec.Struct, frozen=True):
+    """Something that happened while a manual clock moved: a status change, or an attempt to deliver a callback."""
+
+    at_ms: int
+    what: str
+    task_id: str
+    status: str
+    callback: Attempt | None = None
+
+
+class Callbacks:
+    """The sender of all worlds' callbacks."""
+
+    def __init__(
+        self,
+        *,
+        replies: Mapping[str, Replies],
+        schedules: Mapping[str, Schedule],
+        post: Callable[[], Post],
+        wall_seconds: Callable[[], float],
+        allowed_hosts: Collection[str] = (),
+        signer: Signer | None = None,
+    ) -> None:
+        """`replies` and `schedules` are by task type; `post` is made with the first callback."""
+        self._replies, self._schedules = replies, schedules
+        self._make_post = post
+        self._post: Post | None = None
+        self._wall_seconds, self._allowed_hosts, self._signer = wall_seconds, allowed_hosts, signer
+        self._watched: set[World] = set()
+        self._timers: dict[World, asyncio.TimerHandle | asyncio.Handle] = {}
+        self._running: dict[asyncio.Task[Attempt], World] = {}
+        self._advancing: dict[World, asyncio.Lock] = {}
+        self._turns = _Turns()
+        self._told: set[str] = set()
+        self._stopping = False
+
+    def watch(self, world: World) -> None:
+        """Send what this world books from now on."""
+        self._watched.add(world)
+        world.outbox.on_earlier = functools.partial(self._wake, world)
+
+    def unwatch(self, world: World) -> None:
+        """Stop sending for a world that is closed; what it still had booked is recorded and reported."""
+        self._watched.discard(world)
+        world.outbox.on_earlier = lambda: None
+        if timer := self._timers.pop(world, None):
+            timer.cancel()
+        self._advancing.pop(world, None)
+        dropped = [
+            self._record(world, each, "abandoned", None, "its world was closed") for each in world.outbox.take_all()
+        ]
+        if dropped:
+            log.warning("closing a world that nobody used drops %d callbacks", len(dropped))
+
+    async def advance(self, world: World, to_ms: int) -> list[Fired]:
+        """Move the manual clock of `world` to `to_ms`, and return what happened on the way, in order.
+
+        Each delivery that falls due is attempted at its moment, and its retries too where they fall due before the
+        end. Those due at the same moment go out together; the next moment comes when they have ended.
+        Raise ValueError for a moment that has passed.
+        """
+        clock = world.clock
+        if not isinstance(clock, ManualClock):
+            raise TypeError("only a manual clock can be moved")
+        async with self._advancing.setdefault(world, asyncio.Lock()):
+            await self._settled(world)
+            start_ms = clock.now_ms()
+            if to_ms < start_ms:
+                clock.move_to(to_ms)
+            fired = [*self._status_changes(world, start_ms, to_ms)]
+            while (due_ms := world.outbox.next_due_ms) is not None and due_ms <= to_ms:
+                clock.move_to(max(due_ms, clock.now_ms()))
+                due = world.outbox.take_due(clock.now_ms())
+                for delivery, attempt in zip(due, await self._all(world, due), strict=True):
+                    fired.append(Fired(attempt.at_ms, "callback", delivery.task.id, attempt.status, attempt))
+            clock.move_to(to_ms)
+            return sorted(fired, key=lambda each: each.at_ms)
+
+    async def stop(self, grace_seconds: float) -> list[Attempt]:
+        """Let attempts under way end, for at most `grace_seconds`; record all that is left, and return it."""
+        self._stopping = True
+        for timer in self._timers.values():
+            timer.cancel()
+        if self._running:
+            await asyncio.wait(list(self._running), timeout=grace_seconds)
+        for task in list(self._running):
+            task.cancel()
+        ended = await asyncio.gather(*self._running, return_exceptions=True)
+        left = [each for each in ended if isinstance(each, Attempt) and each.outcome == "abandoned"]
+        for world in self._watched:
+            booked = world.outbox.take_all()
+            left += [self._record(world, each, "abandoned", None, "the server stopped") for each in booked]
+        if self._post is not None:
+            await self._post.close()
+        return sorted(left, key=lambda each: each.at_ms)
+
+    # When
+
+    def _wake(self, world: World) -> None:
+        """Set the world's timer for its earliest delivery."""
+        due_ms = world.outbox.next_due_ms
+        if self._stopping or due_ms is None:
+            return
+        if timer := self._timers.pop(world, None):
+            timer.cancel()
+        loop = asyncio.get_running_loop()
+        if isinstance(world.clock, SystemClock):
+            seconds = world.clock.wait_seconds(due_ms)
+            self._timers[world] = loop.call_later(seconds, self._fire, world)
+        elif due_ms <= world.clock.now_ms():
+            self._timers[world] = loop.call_soon(self._fire, world)
+
+    def _fire(self, world: World) -> None:
+        for delivery in world.outbox.take_due(world.clock.now_ms()):
+            self._start(world, delivery, self._schedules[delivery.task.type].timeout_ms / 1_000)
+        self._wake(world)
+
+    def _start(self, world: World, delivery: Delivery, timeout_seconds: float) -> asyncio.Task[Attempt]:
+        task = asyncio.get_running_loop().create_task(self._attempt(world, delivery, timeout_seconds))
+        self._running[task] = world
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Attempt]) -> None:
+        self._running.pop(task, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("sending a callback crashed; this is a defect of omnimock", exc_info=error)
+
+    async def _settled(self, world: World) -> None:
+        """Wait for what was sent before, so that it arrives before what comes next."""
+        if running := [task for task, owner in self._running.items() if owner is world]:
+            await asyncio.wait(running)
+
+    async def _all(self, world: World, due: list[Delivery]) -> list[Attempt]:
+        seconds = [min(self._schedules[each.task.type].timeout_ms / 1_000, ADVANCE_TIMEOUT_SECONDS) for each in due]
+        return await asyncio.gather(*map(functools.partial(self._start, world), due, seconds))
+
+    # What
+
+    async def _attempt(self, world: World, delivery: Delivery, timeout_seconds: float) -> Attempt:
+        if reason := guard.refusal(delivery.url, self._allowed_hosts):
+            self._tell_once(reason, f"callback of task {delivery.task.id} not sent: {reason}")
+            return self._record(world, delivery, "refused", None, reason)
+        try:
+            status = await self._turns.run(
+                delivery.url, functools.partial(self._send, world, delivery, timeout_seconds)
+            )
+        except PostFailed as error:
+            return self._failed(world, delivery, None, str(error))
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise
+            return self._record(world, delivery, "abandoned", None, "the server stopped while it was under way")
+        if 200 <= status < 300:
+            return self._record(world, delivery, "delivered", status, "")
+        kind = "redirects are not followed" if 300 <= status < 400 else "only 2xx counts as received"
+        return self._failed(world, delivery, status, f"the receiver answered {status}; {kind}")
+
+    async def _send(self, world: World, delivery: Delivery, timeout_seconds: float) -> int:
+        template = self._replies[delivery.task.type].callback
+        assert template is not None
+        body = template.render(Scene(delivery.task, delivery.step, world.tag))
+        headers = {"content-type": "application/json; charset=utf-8", "user-agent": f"omnimock/{__version__}"}
+        if self._signer is not None:
+            headers |= self._signer.headers(delivery.id, int(self._wall_seconds()), body)
+        if self._post is None:
+            self._post = self._make_post()
+        return await self._post.send(delivery.url, body, headers, timeout_seconds)
+
+    def _failed(self, world: World, delivery: Delivery, status: int | None, reason: str) -> Attempt:
+        retries_ms = self._schedules[delivery.task.type].retries_ms
+        final = delivery.attempt > len(retries_ms)
+        attempt = self._record(world, delivery, "failed", status, reason, final=final)
+        if final:
+            tries = f"after {delivery.attempt} attempts"
+            self._tell_once(
+                delivery.url, f"callback of task {delivery.task.id} to {delivery.url} given up {tries}: {reason}"
+            )
+        elif not world.closed:
+            due_ms = world.clock.now_ms() + retries_ms[delivery.attempt - 1]
+            again = msgspec.structs.replace(delivery, due_ms=due_ms, attempt=delivery.attempt + 1)
+            world.outbox.book(again)
+        return attempt
+
+    def _record(
+        self,
+        world: World,
+        delivery: Delivery,
+        outcome: Outcome,
+        status: int | None,
+        reason: str,
+        *,
+        final: bool = True,
+    ) -> Attempt:
+        def make(number: int) -> Attempt:
+            return Attempt(
+                number=number,
+                at_ms=world.clock.now_ms(),
+                delivery=delivery.id,
+                attempt=delivery.attempt,
+                task_id=delivery.task.id,
+                status=delivery.task.plan.steps[delivery.step].status,
+                url=delivery.url,
+                outcome=outcome,
+                http_status=status,
+                reason=reason,
+                final=final,
+            )
+
+        return world.journal.attempt(make)
+
+    def _status_changes(self, world: World, after_ms: int, until_ms: int) -> list[Fired]:
+        return [
+            Fired(at_ms, "status", task.id, step.status)
+            for task in world.store.tasks()
+            for step, at_ms in zip(task.plan.steps, task.plan.at_ms, strict=True)
+            if after_ms < at_ms <= until_ms
+        ]
+
+    def _tell_once(self, about: str, message: str) -> None:
+        if about not in self._told and len(self._told) < _TOLD_MAX:
+            self._told.add(about)
+            log.warning("%s (told once; the journal has every attempt)", message)
+
+
+class _Turns:
+    """Lets so many attempts at once go to one address, and so many in all. Waiting is in order."""
+
+    def __init__(self) -> None:
+        self._all = asyncio.Semaphore(IN_FLIGHT_MAX)
+        self._by_url: dict[str, asyncio.Semaphore] = {}
+        self._users = Counter[str]()
+
+    async def run(self, url: str, send: Callable[[], Awaitable[int]]) -> int:
+        turn = self._by_url.setdefault(url, asyncio.Semaphore(IN_FLIGHT_PER_URL_MAX))
+        self._users[url] += 1
+        try:
+            async with turn, self._all:
+                return await send()
+        finally:
+            self._users[url] -= 1
+            if not self._users[url]:
+                del self._users[url], self._by_url[url]

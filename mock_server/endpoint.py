@@ -1,0 +1,276 @@
+"""The endpoint that is faked. **Read this first**: one request goes through `answer`, from top to bottom.
+
+    auth → route → validation and rules → capacity → plan → store → outbox → reply → journal
+
+It is synchronous and does no I/O: an `Incoming` goes in, a `Reply` comes out, and time, chance and settings came in
+through the constructor. Shells (HTTP, in process) carry it. On every way out the exchange is in the journal.
+"""
+
+import contextlib
+import logging
+import re
+import traceback
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from mock_server.auth import Auth
+from mock_server.decoding import NotJson, WrongMediaType, check_media_type, decode_body
+from mock_server.exchange import Incoming, Reply
+from mock_server.explanation import HEADER, to_header
+from mock_server.lifecycle import make_plan
+from mock_server.outbox import book_status_changes
+from mock_server.problems import Refused
+from mock_server.program import Compiled, Program
+from mock_server.reply import PageScene, ProblemScene, scene_at
+from mock_server.routes import slot_text
+from mock_server.scenarios import Scenario
+from mock_server.task import Task
+from mock_server.validation import Violation
+from mock_server.worlds import World, Worlds
+
+log = logging.getLogger("omnimock")
+
+_HOST = re.compile(rb"[A-Za-z0-9._~-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
+_KNOWN_HOSTS_MAX = 1_000
+
+
+class Answer(NamedTuple):
+    """A reply, and what the journal says of it besides."""
+
+    reply: Reply
+    task_id: str | None = None
+    explanation: dict[str, Any] | None = None
+
+
+class Endpoint:
+    """Answers the operations of the spec."""
+
+    def __init__(
+        self,
+        program: Program,
+        worlds: Worlds,
+        auth: Auth,
+        scenario: Scenario,
+        *,
+        explain: bool = True,
+        media_base_url: str | None = None,
+        own_base_url: str = "http://127.0.0.1",
+    ) -> None:
+        """`explain` says whether replies carry `X-Mock-Explanation`; `own_base_url` serves where no good Host came."""
+        self.program, self.worlds, self.auth, self.scenario = program, worlds, auth, scenario
+        self.crashes = 0
+        self.own_base_url = own_base_url
+        self._explain, self._media_base_url = explain, media_base_url
+        self._base_urls: dict[tuple[str, bytes | None], str] = {}
+        self._act = {"submit": self._submit, "query": self._query, "list": self._list}
+
+    def answer(self, incoming: Incoming) -> Reply:
+        """Answer one request, whatever it is."""
+        world, operation = self.worlds.lobby, None
+        try:
+            headers = dict(incoming.headers)
+            world = self._world(incoming, headers)
+            match = self.program.routes.match(incoming.path)
+            if match is None:
+                raise Refused("path-unknown", self._path_explanation(incoming))
+            compiled = match.methods.get(incoming.method)
+            if compiled is None:
+                raise Refused(
+                    "method-unknown",
+                    {"came": incoming.method, "allowed": match.allow, "do": "use an allowed method"},
+                    headers=((b"allow", match.allow.encode()),),
+                )
+            operation = compiled.id
+            answer = self._act[compiled.role](world, compiled, match.slots, incoming, headers)
+        except Refused as refused:
+            answer = self._refusal(world, refused)
+        except Exception as error:  # noqa: BLE001  A defect of ours must still be answered and recorded.
+            answer = self._crash(world, error)
+        world.journal.exchange(
+            world.clock.now_ms(), incoming, answer.reply, operation, answer.task_id, answer.explanation
+        )
+        return answer.reply
+
+    def refuse(self, incoming: Incoming, event: str, explanation: dict[str, Any], detail: str = "") -> Reply:
+        """Refuse a request that a shell could not read to its end."""
+        world = self.worlds.lobby
+        # What the shell found comes first; that the key is bad as well would only confuse.
+        with contextlib.suppress(Refused):
+            world = self._world(incoming, dict(incoming.headers))
+        answer = self._refusal(world, Refused(event, explanation, detail=detail))
+        world.journal.exchange(world.clock.now_ms(), incoming, answer.reply, None, None, answer.explanation)
+        return answer.reply
+
+    def client_left(self, incoming: Incoming) -> None:
+        """Record a client that left before its request was whole."""
+        world = self.worlds.lobby
+        explanation = {"what": "the client left before its request was whole", "body_bytes": len(incoming.body)}
+        world.journal.exchange(world.clock.now_ms(), incoming, None, None, None, explanation)
+
+    # The steps
+
+    def _world(self, incoming: Incoming, headers: Mapping[bytes, bytes]) -> World:
+        key = headers.get(b"authorization")
+        if len(headers) != len(incoming.headers) and sum(name == b"authorization" for name, _ in incoming.headers) > 1:
+            key = b"twice"
+        return self.auth.world(key)
+
+    def _submit(
+        self,
+        world: World,
+        compiled: Compiled,
+        slots: tuple[bytes, ...],
+        incoming: Incoming,
+        headers: Mapping[bytes, bytes],
+    ) -> Answer:
+        submission, task_type = compiled.submission, compiled.task_type
+        assert submission is not None
+        try:
+            hint = check_media_type(headers.get(b"content-type"), headers.get(b"content-encoding"))
+            body = decode_body(incoming.body)
+            external_id = submission.external_id(body)
+            violations = submission.validation.violations(body, external_id, world.store.external_ids)
+        except WrongMediaType as error:
+            raise Refused("media-type-wrong", {"at": "headers", "problem": str(error)}, detail=str(error)) from None
+        except NotJson as error:
+            raise Refused("body-not-json", {"at": "body", "problem": str(error)}, detail=str(error)) from None
+        if violations:
+            raise self._violated(compiled, violations, submission.validation.warnings(body))
+        now_ms = world.clock.now_ms()
+        if world.slots.limit is not None:
+            self._check_slots(world, compiled, submission.slot_group(body), now_ms)
+        plan = make_plan(self.scenario.ways[task_type.name], now_ms, world.chance)
+        media, note = submission.media(body)
+        task = Task(
+            world.task_ids[task_type.name](),
+            external_id,
+            task_type.name,
+            now_ms,
+            plan,
+            incoming.body,
+            submission.inputs(body),
+            media,
+            self._base_url(incoming.scheme, headers.get(b"host")),
+        )
+        world.store.add(task)
+        world.slots.take(submission.slot_group(body), plan.ends_at_ms)
+        if submission.delivery is not None and (url := submission.callback_url(body)) is not None:
+            book_status_changes(world.outbox, task, url, submission.delivery.statuses, world.tag)
+        reply = compiled.reply.render(scene_at(task, now_ms, world.tag, world.request_id()))
+        explanation = self._hints(world, [hint, note], submission.validation.warnings(body))
+        return Answer(Reply(200, reply, self._headers(explanation)), task.id, explanation)
+
+    def _query(
+        self,
+        world: World,
+        compiled: Compiled,
+        slots: tuple[bytes, ...],
+        incoming: Incoming,
+        headers: Mapping[bytes, bytes],
+    ) -> Answer:
+        name = slot_text(slots[0])
+        task = world.store.find(name) if name is not None else None
+        if task is None or task.type != compiled.task_type.name:
+            raise Refused("task-unknown", self._unknown_task_explanation(world, compiled, name, task))
+        scene = scene_at(task, world.clock.now_ms(), world.tag, world.request_id())
+        return Answer(Reply(200, compiled.reply.render(scene)), task.id)
+
+    def _list(
+        self,
+        world: World,
+        compiled: Compiled,
+        slots: tuple[bytes, ...],
+        incoming: Incoming,
+        headers: Mapping[bytes, bytes],
+    ) -> Answer:
+        values, violations = compiled.parameters.read(incoming.query)
+        if violations:
+            raise self._violated(compiled, violations, [])
+        page, size = compiled.task_type.page_parameters or ("", "")
+        tasks = world.store.page(compiled.task_type.name, values.get(page, 1), values.get(size, 30))
+        now_ms = world.clock.now_ms()
+        scenes = [scene_at(task, now_ms, world.tag) for task in tasks]
+        return Answer(Reply(200, compiled.reply.render(PageScene(scenes, world.request_id()))))
+
+    def _check_slots(self, world: World, compiled: Compiled, group: Any, now_ms: int) -> None:
+        concurrency = compiled.task_type.concurrency
+        if concurrency is not None and world.slots.full(group, now_ms):
+            explanation = {
+                "came": f"a task beside {world.slots.taken(group, now_ms)} live ones",
+                "allowed": f"{world.slots.limit} at once" + (f" for {group}" if group is not None else ""),
+                "do": "wait until one ends (a task holds its slot from submission to its end), and back off",
+            }
+            raise Refused(f"problem:{concurrency.problem}", explanation)
+
+    def _base_url(self, scheme: str, host: bytes | None) -> str:
+        """The address that the client called: the media of its results are there too."""
+        known = self._base_urls.get((scheme, host))
+        if known is None:
+            good = host is not None and _HOST.fullmatch(host)
+            known = self._media_base_url or (f"{scheme}://{host.decode()}" if good and host else self.own_base_url)
+            if len(self._base_urls) >= _KNOWN_HOSTS_MAX:
+                self._base_urls.clear()
+            self._base_urls[scheme, host] = known
+        return known
+
+    # What goes wrong
+
+    def _violated(self, compiled: Compiled, violations: list[Violation], warnings: list[Violation]) -> Refused:
+        explanation: dict[str, Any] = {"violations": list(map(msgspec.structs.asdict, violations))}
+        if warnings:
+            explanation["warnings"] = list(map(msgspec.structs.asdict, warnings))
+        if compiled.submission is not None:
+            detail = compiled.submission.validation.wire_message(violations[0])
+        else:
+            detail = self.program.wire_messages.text(violations[0], None)
+        return Refused("violation", explanation, detail=detail)
+
+    def _refusal(self, world: World, refused: Refused) -> Answer:
+        problem, template = self.program.problem_for(refused.event)
+        explanation = {
+            "journal": world.journal.next_number,
+            "problem": problem.name,
+            "about": problem.about,
+            **refused.explanation,
+        }
+        body = template.render(ProblemScene(refused.detail or problem.about, world.request_id()))
+        return Answer(Reply(problem.status, body, (*refused.headers, *self._headers(explanation))), None, explanation)
+
+    def _crash(self, world: World, error: Exception) -> Answer:
+        self.crashes += 1
+        log.error("the endpoint crashed; this is a defect of omnimock, please report it", exc_info=error)
+        refused = Refused("crash", {"what": "omnimock itself crashed; this is a defect, please report it"})
+        answer = self._refusal(world, refused)
+        explanation = {**(answer.explanation or {}), "traceback": traceback.format_exception(error)}
+        return answer._replace(explanation=explanation)
+
+    def _hints(self, world: World, notes: list[str], warnings: list[Violation]) -> dict[str, Any] | None:
+        if not warnings and not any(notes):
+            return None
+        return {
+            "journal": world.journal.next_number,
+            "notes": [note for note in notes if note],
+            "warnings": list(map(msgspec.structs.asdict, warnings)),
+        }
+
+    def _headers(self, explanation: dict[str, Any] | None) -> tuple[tuple[bytes, bytes], ...]:
+        return ((HEADER, to_header(explanation)),) if explanation is not None and self._explain else ()
+
+    def _path_explanation(self, incoming: Incoming) -> dict[str, Any]:
+        return {
+            "came": incoming.path[:200].decode("ascii", "replace"),
+            "do": "use one of these paths, or add a prefix with --mount",
+            "paths": self.program.routes.paths,
+        }
+
+    def _unknown_task_explanation(
+        self, world: World, compiled: Compiled, name: str | None, task: Task | None
+    ) -> dict[str, Any]:
+        if task is not None:
+            return {"came": name, "do": f"this task is of the type {task.type}: ask for it at its own path"}
+        return {
+            "came": name if name is None else name[:100],
+            "do": f"this key's world has {len(world.store)} tasks; ask with the key that the task was submitted with",
+        }

@@ -1,0 +1,38 @@
+"""Plain values that the shells hand in and get back: a request as it came, the reply to send, and the two together."""
+
+from typing import Any
+
+import msgspec
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Incoming(msgspec.Struct, frozen=True, gc=False):
+    """One request. `path` is as it came, not percent-decoded; header names are in lower case."""
+
+    method: str
+    path: bytes
+    query: bytes
+    headers: Headers
+    body: bytes
+    scheme: str = "http"
+
+
+class Reply(msgspec.Struct, frozen=True, gc=False):
+    """What to send back. The body is JSON; `headers` come besides content-type and content-length."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Exchange(msgspec.Struct, frozen=True, gc=False):
+    """One request with its reply. `reply` is None where the client left before it was answered."""
+
+    number: int
+    at_ms: int
+    incoming: Incoming
+    reply: Reply | None
+    operation: str | None
+    task_id: str | None
+    explanation: dict[str, Any] | None

@@ -1,0 +1,52 @@
+"""Ids, drawn from a seed: the same seed and the same order of draws give the same ids."""
+
+import hashlib
+from collections.abc import Callable
+from random import Random
+
+
+def stream(seed: int, name: str) -> Random:
+    """Return a source of chance of its own for each (seed, name), so that one use never disturbs another."""
+    return Random(f"{seed}/{name}")
+
+
+def digit_ids(length: int, chance: Random) -> Callable[[], str]:
+    """Return a source of rising decimal ids of `length` digits, as a service with a counter hands them out.
+
+    They look like `866889456698785798`, are never equal, and never start with 0. `length` is at least 16.
+    """
+    if length < 16:
+        raise ValueError(f"digit ids have at least 16 digits, so that they stay apart; {length} is too short")
+    step = 10 ** (length - 12)
+    floor = 8 * 10 ** (length - 1) + chance.randrange(5 * 10 ** (length - 2))
+    spread = step.bit_length() - 1
+    count = 0
+
+    def draw() -> str:
+        nonlocal count
+        count += 1
+        return str(floor + count * step + chance.getrandbits(spread))
+
+    return draw
+
+
+def uuid_ids(chance: Random) -> Callable[[], str]:
+    """Return a source of version 4 UUIDs."""
+    bits = chance.getrandbits
+
+    def draw() -> str:
+        text = f"{bits(128):032x}"
+        return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{'89ab'[bits(2)]}{text[17:20]}-{text[20:]}"
+
+    return draw
+
+
+def derived_uuid(name: str) -> str:
+    """Return the UUID that belongs to `name`: always the same one, and no draw."""
+    text = hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-8{text[17:20]}-{text[20:]}"
+
+
+def opaque_tag(name: str) -> str:
+    """Return a short tag for a secret such as a key, from which the secret cannot be read."""
+    return hashlib.blake2b(name.encode(), digest_size=8, person=b"omnimock").hexdigest()

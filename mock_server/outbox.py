@@ -1,0 +1,65 @@
+"""Deliveries booked and not finished: which callback is due where and when. Nothing is sent from here."""
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+
+import msgspec
+
+from mock_server.task import Task
+
+
+class Delivery(msgspec.Struct, frozen=True, gc=False):
+    """One callback due at one URL: a status change (`step` of the task's plan). Its id stays the same over retries."""
+
+    id: str
+    task: Task
+    step: int
+    url: str
+    due_ms: int
+    attempt: int = 1
+
+
+class Outbox:
+    """The deliveries of one world, by when they are due; those due together go in the order they were booked."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, Delivery]] = []
+        self._booked = 0
+        # Told when the earliest delivery changes, so that somebody can wake up for it.
+        self.on_earlier: Callable[[], None] = lambda: None
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def book(self, delivery: Delivery) -> None:
+        """Take a delivery in."""
+        self._booked += 1
+        heappush(self._heap, (delivery.due_ms, self._booked, delivery))
+        if self._heap[0][1] == self._booked:
+            self.on_earlier()
+
+    @property
+    def next_due_ms(self) -> int | None:
+        """When the earliest delivery is due; None where nothing is booked."""
+        return self._heap[0][0] if self._heap else None
+
+    def take_due(self, now_ms: int) -> list[Delivery]:
+        """Hand out, once, everything that is due at `now_ms`, in order."""
+        due = []
+        while self._heap and self._heap[0][0] <= now_ms:
+            due.append(heappop(self._heap)[2])
+        return due
+
+    def take_all(self) -> list[Delivery]:
+        """Hand out everything, in the order it is due."""
+        everything = [delivery for _, _, delivery in sorted(self._heap, key=lambda each: each[:2])]
+        self._heap.clear()
+        return everything
+
+
+def book_status_changes(outbox: Outbox, task: Task, url: str, statuses: tuple[str, ...], tag: str) -> None:
+    """Book a delivery for each step of the task's plan whose status is among `statuses`."""
+    plan = task.plan
+    for index, step in enumerate(plan.steps):
+        if step.status in statuses:
+            outbox.book(Delivery(f"{tag}-{task.id}-{index}", task, index, url, plan.at_ms[index]))

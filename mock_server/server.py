@@ -1,0 +1,196 @@
+"""Runs the twin under uvicorn: the socket, the protocol class with its bounds, the ready file, a clean end.
+
+uvicorn waits for ever for the end of a header, and keeps whatever comes until then. `TwinProtocol` bounds both.
+"""
+
+import asyncio
+import contextlib
+import gc
+import json
+import logging
+import os
+import resource as system_resource
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from mock_server.app import STOP_GRACE_SECONDS, App
+from mock_server.exchange import Incoming, Reply
+from mock_server.twin import Twin
+
+log = logging.getLogger("omnimock")
+
+# What common servers take: nginx 32 KB, Apache 64 KB.
+HEAD_BYTES_MAX = 65_536
+# A client on the same machine needs milliseconds; a slow uplink with a large picture a minute.
+HEAD_SECONDS_MAX = 15.0
+REQUEST_SECONDS_MAX = 120.0
+# Longer than clients pause between polls, so that a kept connection is still there.
+KEEP_ALIVE_SECONDS = 75
+# For clients that open thousands of connections.
+OPEN_FILES_WANTED = 65_536
+
+
+class TwinProtocol(HttpToolsProtocol):
+    """HTTP/1.1 with a bound on the size and the time of a request."""
+
+    app: Any
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.head_bytes = 0
+        self.in_head = True
+        # When the request that is coming in began, by the loop's clock; None between requests.
+        self.since: float | None = self.loop.time()
+
+    def data_received(self, data: bytes) -> None:
+        """Count what comes before a request's headers end."""
+        if self.in_head:
+            self.head_bytes += len(data)
+            if self.since is None:
+                self.since = self.loop.time()
+        super().data_received(data)
+        if self.in_head and self.head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
+            explanation = {
+                "came": f"{self.head_bytes} bytes of headers and no end",
+                "allowed": f"{HEAD_BYTES_MAX} bytes",
+            }
+            self.refuse("headers-too-large", explanation)
+
+    def on_headers_complete(self) -> None:
+        """The head has ended; what comes now is body."""
+        self.in_head = False
+        self.head_bytes = 0
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The request is whole; what comes now is the next one's head."""
+        self.in_head = True
+        self.since = None
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP as the provider would."""
+        explanation = {"came": "bytes that are not an HTTP/1.1 request", "do": "check the request line and the headers"}
+        self.refuse("request-malformed", explanation, msg)
+
+    def refuse(self, event: str, explanation: dict[str, Any], detail: str = "") -> None:
+        """Answer a request that never became one, and close."""
+        headers = [] if self.in_head else self.headers
+        url = getattr(self, "url", b"")
+        incoming = Incoming("-", url[:1_024], b"", headers or [], b"")
+        self.transport.write(_on_the_wire(self.app.endpoint.refuse(incoming, event, explanation, detail)))
+        self.transport.close()
+
+    def overdue(self, now: float) -> bool:
+        """Tell whether a request has been coming in for too long."""
+        limit = HEAD_SECONDS_MAX if self.in_head else REQUEST_SECONDS_MAX
+        return self.since is not None and now - self.since > limit
+
+
+def _on_the_wire(reply: Reply) -> bytes:
+    lines = [
+        b"HTTP/1.1 %d -" % reply.status,
+        b"content-type: application/json",
+        b"content-length: %d" % len(reply.body),
+        b"connection: close",
+        *(name + b": " + value for name, value in reply.headers),
+    ]
+    return b"\r\n".join([*lines, b"", reply.body])
+
+
+class TwinServer(uvicorn.Server):
+    """A uvicorn server that says when it is ready, closes overdue connections, and ends cleanly on a signal."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and tell that the server answers."""
+        await super().startup(sockets=sockets)
+        if self.started:
+            # What lives from the start on is not looked at again by the garbage collector.
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(50_000, 50, 100)
+            self._on_ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Once a second, close the connections whose request does not come to an end."""
+        if counter % 10 == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, TwinProtocol) and connection.overdue(now):
+                    connection.transport.abort()
+        return await super().on_tick(counter)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal ends the server cleanly, with exit status 0; the second ends it at once."""
+        if self.should_exit:
+            self.force_exit = True
+        self.should_exit = True
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket; raise OSError where the address is not free or not ours.
+
+    The protocol is named, because asyncio sets TCP_NODELAY only then, and without it each request takes 45 ms.
+    """
+    family, kind, _, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
+    )[0]
+    listener = socket.socket(family, kind, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(4_096)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def base_url(host: str, port: int) -> str:
+    """Return the address at which a client on this machine reaches a server bound to `host`."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{reachable}:{port}"
+
+
+def run(twin: Twin, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+    """Serve until a signal ends it."""
+    _raise_open_files()
+    config = uvicorn.Config(
+        App(twin),
+        http=TwinProtocol,
+        ws="none",
+        loop="uvloop",
+        lifespan="on",
+        log_config=None,
+        log_level=logging.WARNING,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=int(STOP_GRACE_SECONDS),
+    )
+    TwinServer(config, on_ready).run(sockets=[listener])
+
+
+def write_ready_file(path: Path, url: str, port: int) -> None:
+    """Write the ready file in one step: whoever sees it can read it whole."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps({"base_url": url, "port": port, "pid": os.getpid()}) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def _raise_open_files() -> None:
+    soft, hard = system_resource.getrlimit(system_resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES_WANTED if hard == system_resource.RLIM_INFINITY else min(OPEN_FILES_WANTED, hard)
+    if soft != system_resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            system_resource.setrlimit(system_resource.RLIMIT_NOFILE, (wanted, hard))

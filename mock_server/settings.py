@@ -1,0 +1,59 @@
+"""How a twin is set up: every setting with its default, checked when it is made."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+# Two pictures of the documented 10 MB each in Base64, with room to spare.
+BODY_BYTES_MAX = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of a twin. Raises ValueError, naming the setting, for a value that cannot be."""
+
+    host: str = "127.0.0.1"
+    port: int = 4747
+    seed: int = 0
+    clock: Literal["system", "manual"] = "system"
+    time_scale: float = 1.0
+    profile: str | None = None
+    outcome: str = "succeed"
+    api_keys: tuple[str, ...] = ()
+    concurrency: int | None = None
+    callback_allow: tuple[str, ...] = ()
+    callback_secret: str | None = None
+    callback_timeout_ms: int | None = None
+    callback_retries_ms: tuple[int, ...] | None = None
+    mounts: tuple[str, ...] = ()
+    media_base_url: str | None = None
+    spec: Path | None = None
+    explain: bool = True
+    body_bytes_max: int = BODY_BYTES_MAX
+    allowed_hosts: tuple[str, ...] = ()
+    control_token: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.clock == "manual" and self.time_scale != 1:
+            raise ValueError("time-scale goes with the system clock; a manual clock moves only when told")
+        if not 0 < self.time_scale <= 1_000_000:
+            raise ValueError(f"time-scale is above 0 and at most 1000000, not {self.time_scale}")
+        if self.concurrency is not None and self.concurrency < 1:
+            raise ValueError(f"concurrency is at least 1, not {self.concurrency}; leave it out for no limit")
+        if self.body_bytes_max < 1:
+            raise ValueError(f"body-bytes-max is at least 1, not {self.body_bytes_max}")
+        for mount in self.mounts:
+            if mount and (not mount.startswith("/") or mount.endswith("/")):
+                raise ValueError(
+                    f"mount {mount!r}: a prefix starts with / and does not end with it, such as /proxy/kling"
+                )
+        for key in self.api_keys:
+            if not key or not key.isascii() or any(not "!" <= each <= "~" for each in key):
+                raise ValueError("api-key: a key is made of printable ASCII without spaces")
+        if self.media_base_url is not None:
+            parts = urlsplit(self.media_base_url)
+            if parts.scheme not in ("http", "https") or not parts.netloc or self.media_base_url.endswith("/"):
+                raise ValueError(
+                    f"media-base-url {self.media_base_url!r}: an http(s) address without a slash at its end is needed"
+                )

@@ -1,0 +1,103 @@
+"""A twin, put together from its settings: the endpoint, its worlds, and what sends their callbacks."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mock_server.auth import Auth
+from mock_server.callbacks import Callbacks, Schedule
+from mock_server.clock import Clock, ManualClock, SystemClock
+from mock_server.endpoint import Endpoint
+from mock_server.media import load_library
+from mock_server.post import AiohttpPost, Post
+from mock_server.program import Program
+from mock_server.reader import load_spec
+from mock_server.resources import resource
+from mock_server.rules import choose_profile
+from mock_server.scenarios import realistic
+from mock_server.settings import Settings
+from mock_server.signature import Signer
+from mock_server.store import Room
+from mock_server.worlds import Bounds, World, Worlds
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """The parts of a running twin that its shells need."""
+
+    settings: Settings
+    program: Program
+    endpoint: Endpoint
+    worlds: Worlds
+    callbacks: Callbacks
+
+
+def load_program(settings: Settings) -> Program:
+    """Return the compiled spec; raise SpecError or ValueError where it, or the profile, is not good."""
+    spec = load_spec(settings.spec or resource("openapi.yaml"))
+    return Program(spec, choose_profile(spec, settings.profile), load_library(), mounts=settings.mounts)
+
+
+def make_twin(
+    settings: Settings,
+    program: Program,
+    *,
+    bounds: Bounds | None = None,
+    clock: Callable[[], Clock] | None = None,
+    wall_seconds: Callable[[], float] = time.time,
+    monotonic_seconds: Callable[[], float] = time.monotonic,
+    post: Callable[[], Post] = AiohttpPost,
+) -> Twin:
+    """Put a twin together; raise ValueError where a setting does not go with the spec."""
+    bounds = bounds or Bounds()
+    task_room, journal_room = Room(bounds.tasks), Room(bounds.journal_bytes)
+    task_types = program.spec.task_types
+    clock = clock or (ManualClock if settings.clock == "manual" else _same(SystemClock(scale=settings.time_scale)))
+
+    def make_world(name: str) -> World:
+        return World(
+            name,
+            seed=settings.seed,
+            clock=clock(),
+            task_types=task_types,
+            concurrency=settings.concurrency,
+            task_room=task_room,
+            journal_room=journal_room,
+        )
+
+    worlds = Worlds(make_world, bounds=bounds, monotonic_seconds=monotonic_seconds)
+    callbacks = Callbacks(
+        replies=program.replies,
+        schedules={
+            name: Schedule(
+                timeout_ms=each.timeout_ms if settings.callback_timeout_ms is None else settings.callback_timeout_ms,
+                retries_ms=each.retries_ms if settings.callback_retries_ms is None else settings.callback_retries_ms,
+            )
+            for name, each in program.deliveries.items()
+        },
+        post=post,
+        wall_seconds=wall_seconds,
+        allowed_hosts=settings.callback_allow,
+        signer=Signer(settings.callback_secret) if settings.callback_secret is not None else None,
+    )
+    worlds.on_open, worlds.on_close = callbacks.watch, callbacks.unwatch
+    endpoint = Endpoint(
+        program,
+        worlds,
+        Auth(
+            worlds,
+            api_keys=settings.api_keys,
+            world_claim=program.spec.world_claim,
+            wall_seconds=wall_seconds,
+        ),
+        realistic(task_types, settings.outcome),
+        explain=settings.explain,
+        media_base_url=settings.media_base_url,
+        own_base_url=f"http://127.0.0.1:{settings.port}",
+    )
+    return Twin(settings, program, endpoint, worlds, callbacks)
+
+
+def _same(clock: Clock) -> Callable[[], Clock]:
+    """System clocks all show the same time; one serves every world."""
+    return lambda: clock

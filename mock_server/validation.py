@@ -1,0 +1,226 @@
+"""The body of a request against its schema and rules: all violations, each with pointer, rule and source.
+
+The usual request is valid, and is only asked whether it is. What exactly is wrong is found out afterwards.
+"""
+
+import itertools
+import json
+from collections.abc import Callable, Container, Mapping
+from typing import Any
+
+import jsonschema_rs
+import msgspec
+
+from mock_server.checks import CHECKS, Check
+from mock_server.decoding import NotJson
+from mock_server.pointers import MISSING, join, lookup, parse
+from mock_server.rules import Profile, Rule, enforce, keyword_sources
+from mock_server.spec import Operation, Spec, best_confidence
+from mock_server.templates import Expression, Language, Template, TemplateError
+
+# Beyond this many, a body is wrong as a whole, and nobody reads on.
+VIOLATIONS_MAX = 500
+_SHOWN_CHARACTERS_MAX = 120
+
+
+class Violation(msgspec.Struct, frozen=True):
+    """One way a request breaks the spec or a rule.
+
+    `pointer` is where (a JSON pointer into the body, or `?name` for a query parameter), `came` what stands there,
+    `allowed` what may, `rule` which constraint, `source` where that is known from and `confidence` how sure.
+    """
+
+    pointer: str
+    came: str
+    allowed: str
+    rule: str
+    source: str
+    confidence: str
+
+
+Check3 = tuple[Rule, Check, Callable[[Any], bool]]
+
+
+class Validation:
+    """The compiled schema and rules of one operation, under one profile."""
+
+    def __init__(self, spec: Spec, operation: Operation, profile: Profile) -> None:
+        """Compile; raise SpecError where a rule names an unknown check or a schema is not sound."""
+        enforced = enforce(spec, operation, profile)
+        self.spec = spec
+        self.rules, self.warning_rules = enforced.rules, enforced.warning_rules
+        self.schema = enforced.schema
+        try:
+            self._validator = jsonschema_rs.Draft202012Validator(enforced.schema, validate_formats=True)
+            self._warner = jsonschema_rs.Draft202012Validator(enforced.warnings, validate_formats=True)
+        except (ValueError, jsonschema_rs.ValidationError) as error:
+            raise spec.document.error(operation.body_schema_pointer, f"is not a JSON Schema: {error}") from None
+        self._is_valid = self._validator.is_valid
+        self._is_clean = self._warner.is_valid
+        self._checks = [_compiled_check(spec, operation, rule) for rule in enforced.checks]
+        self._original = operation.body_schema
+        self._wire = WireMessages(spec)
+
+    def violations(self, body: Any, external_id: str | None, used: Container[str]) -> list[Violation]:
+        """Return every violation; `used` are the external ids that this world has seen."""
+        try:
+            found = [] if self._is_valid(body) else self._schema_violations(body)
+        except ValueError as error:
+            raise NotJson(f"the body is nested too deep to be checked: {error}") from None
+        for rule, check, applies in self._checks:
+            broken = check(body, external_id, used)
+            if broken and applies(body):
+                found += [self._rule_violation(rule, body, pointer, came) for pointer, came in broken]
+        return found
+
+    def warnings(self, body: Any) -> list[Violation]:
+        """Return what would be a violation if it were certain: disputed rules, and things that are probably slips."""
+        if self._is_clean(body):
+            return []
+        return self._by_rule(self._warner, self.warning_rules, body)
+
+    def wire_message(self, violation: Violation) -> str:
+        """Return what the provider would say of this violation."""
+        rule = next(
+            (each for each in (*self.rules, *(rule for rule, _, _ in self._checks)) if each.id == violation.rule), None
+        )
+        return self._wire.text(violation, rule)
+
+    def _schema_violations(self, body: Any) -> list[Violation]:
+        errors = itertools.islice(self._validator.iter_errors(body), VIOLATIONS_MAX)
+        found = [self._keyword_violation(error, body) for error in errors if error.schema_path[:1] != ["allOf"]]
+        return found + self._by_rule(self._validator, self.rules, body)
+
+    def _by_rule(self, validator: Any, rules: tuple[Rule, ...], body: Any) -> list[Violation]:
+        """One violation for each rule that is broken, however often the body breaks it."""
+        broken: dict[int, str] = {}
+        for error in itertools.islice(validator.iter_errors(body), VIOLATIONS_MAX):
+            if error.schema_path[:1] == ["allOf"]:
+                broken.setdefault(error.schema_path[1], join(tuple(error.instance_path)))
+        return [self._rule_violation(rules[index], body, place, MISSING) for index, place in sorted(broken.items())]
+
+    def _rule_violation(self, rule: Rule, body: Any, pointer: str, came: Any) -> Violation:
+        pointer = pointer or rule.at
+        came = lookup(body, parse(pointer)) if came is MISSING else came
+        return Violation(pointer, shown(came), rule.message, rule.id, self._titles(rule.sources), rule.confidence)
+
+    def _keyword_violation(self, error: Any, body: Any) -> Violation:
+        keyword, instance = str(error.schema_path[-1]), tuple(error.instance_path)
+        if keyword == "required":
+            instance = (*instance, error.kind.property)
+        sources = keyword_sources(_parent(self._original, error.schema_path), keyword)
+        return Violation(
+            pointer=join(instance),
+            came=shown(lookup(body, tuple(map(str, instance)))),
+            allowed=allowed(keyword, _parent(self.schema, error.schema_path).get(keyword)),
+            rule=_constraint_name(error.schema_path),
+            source=self._titles(sources),
+            confidence=best_confidence(sources, self.spec.sources),
+        )
+
+    def _titles(self, names: tuple[str, ...]) -> str:
+        return "; ".join(self.spec.sources[name].title for name in names)
+
+
+class WireMessages:
+    """What the provider says of a violation, by the templates under `x-refusals/messages`."""
+
+    def __init__(self, spec: Spec) -> None:
+        self._templates = {
+            key: _compiled_message(spec, text, ("x-refusals", "messages", key)) for key, text in spec.messages.items()
+        }
+        self._spec = spec
+
+    def text(self, violation: Violation, rule: Rule | None) -> str:
+        """Return the message: the rule's own words, else those for the broken keyword, else the rest's."""
+        if rule is not None and rule.wire:
+            template = _compiled_message(self._spec, rule.wire, ())
+        elif rule is not None:
+            template = self._templates["rule"]
+        else:
+            template = self._templates.get(violation.rule.rpartition(".")[2], self._templates["otherwise"])
+        return str(json.loads(template.render(violation)))
+
+
+def shown(value: Any) -> str:
+    """Return a value as the developer is shown it: short, on one line, texts in quotes."""
+    if value is MISSING:
+        return "nothing"
+    if isinstance(value, str):
+        text = f"'{value[:_SHOWN_CHARACTERS_MAX]}'"
+        return f"{text}… ({len(value)} characters)" if len(value) > _SHOWN_CHARACTERS_MAX else text
+    if isinstance(value, list) and len(value) > 8:
+        return f"an array of {len(value)} items"
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= _SHOWN_CHARACTERS_MAX else f"{text[:_SHOWN_CHARACTERS_MAX]}…"
+
+
+def allowed(keyword: str, value: Any) -> str:
+    """Return in words what a schema keyword allows."""
+    match keyword:
+        case "type":
+            return " or ".join(value) if isinstance(value, list) else str(value)
+        case "enum":
+            return "one of " + ", ".join(map(shown, value))
+        case "required":
+            return "it is required"
+        case "maxLength":
+            return f"at most {value} characters"
+        case "minLength":
+            return f"at least {value} characters"
+        case "maxItems":
+            return f"at most {value} items"
+        case "minItems":
+            return f"at least {value} items"
+        case "maximum":
+            return f"at most {value}"
+        case "minimum":
+            return f"at least {value}"
+        case "pattern":
+            return f"a text that matches {value}"
+        case _:
+            return f"{keyword} {shown(value)}"
+
+
+def _compiled_check(spec: Spec, operation: Operation, rule: Rule) -> Check3:
+    assert rule.check is not None
+    place = (*operation.body_schema_pointer, "x-checks")
+    if rule.check not in CHECKS:
+        raise spec.document.error(place, f"rule {rule.id}: no check {rule.check!r}; there are {', '.join(CHECKS)}")
+    try:
+        check = CHECKS[rule.check](rule.arguments)
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise spec.document.error(place, f"rule {rule.id}: `with` does not suit the check: {error!r}") from None
+    when = rule.when
+    return rule, check, (lambda body: True) if when is None else jsonschema_rs.Draft202012Validator(when).is_valid
+
+
+_VIOLATION_LANGUAGE = Language(
+    names={
+        "$violation.name": Expression(lambda violation: violation.pointer.rpartition("/")[2].lstrip("?") or "body"),
+        "$violation.pointer": Expression(lambda violation: violation.pointer),
+        "$violation.came": Expression(lambda violation: violation.came),
+        "$violation.message": Expression(lambda violation: violation.allowed),
+    },
+    prefixed={},
+    items={},
+)
+
+
+def _compiled_message(spec: Spec, text: str, pointer: tuple[str, ...]) -> Template:
+    try:
+        return Template(text, _VIOLATION_LANGUAGE)
+    except TemplateError as error:
+        raise spec.document.error(pointer, error.reason) from None
+
+
+def _parent(schema: Any, path: list[str | int]) -> Mapping[str, Any]:
+    for part in path[:-1]:
+        schema = schema[part]
+    return schema if isinstance(schema, dict) else {}
+
+
+def _constraint_name(path: list[str | int]) -> str:
+    """`properties/duration/enum` becomes `duration.enum`."""
+    names = [str(part) for part in path if part != "properties"]
+    return ".".join(names)

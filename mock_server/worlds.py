@@ -1,0 +1,129 @@
+"""Worlds: everything that belongs to one bearer key. Two of them share nothing but the room they are kept in."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from mock_server.capacity import Slots
+from mock_server.clock import Clock
+from mock_server.identifiers import digit_ids, opaque_tag, stream, uuid_ids
+from mock_server.journal import Journal
+from mock_server.outbox import Outbox
+from mock_server.spec import TaskType
+from mock_server.store import Room, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much is kept, over all worlds."""
+
+    # A key for each test of a large suite, with room to look at the last ones.
+    worlds: int = 1_000
+    # About a gigabyte of tasks.
+    tasks: int = 1_000_000
+    # What a developer's machine spares for a journal.
+    journal_bytes: int = 256 * 1024 * 1024
+    # A key that nobody used for a day is not coming back.
+    idle_seconds: float = 86_400.0
+
+
+class World:
+    """The tasks, clock, slots, callbacks, journal and chance of one key."""
+
+    __slots__ = ("chance", "clock", "closed", "journal", "name", "outbox", "request_id", "slots", "store", "tag",
+                 "task_ids", "used_at")  # fmt: skip
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        seed: int,
+        clock: Clock,
+        task_types: Mapping[str, TaskType],
+        concurrency: int | None,
+        task_room: Room,
+        journal_room: Room,
+    ) -> None:
+        self.name = name
+        self.tag = opaque_tag(name)
+        self.clock = clock
+        self.store = Store(task_room)
+        self.slots = Slots(concurrency)
+        self.outbox = Outbox()
+        self.journal = Journal(journal_room)
+        self.used_at = 0.0
+        self.closed = False
+        # Chance of its own for each use, so that a query never changes the pace of the next task.
+        self.chance = stream(seed, "pace").random
+        ids = stream(seed, "tasks")
+        self.task_ids = {
+            name: digit_ids(each.id_length, ids) if each.id_format == "digits" else uuid_ids(ids)
+            for name, each in task_types.items()
+        }
+        self.request_id = uuid_ids(stream(seed, "requests"))
+
+
+class Worlds:
+    """All worlds, least recently used first. Beyond the bound, and after a day, one that nobody uses is closed."""
+
+    def __init__(
+        self,
+        make: Callable[[str], World],
+        *,
+        bounds: Bounds,
+        monotonic_seconds: Callable[[], float],
+    ) -> None:
+        self._make, self._bounds, self._seconds = make, bounds, monotonic_seconds
+        self._by_name: OrderedDict[str, World] = OrderedDict()
+        self._by_tag: dict[str, World] = {}
+        # Told of each new world, and of each one that is closed, before its callbacks are lost.
+        self.on_open: Callable[[World], None] = lambda world: None
+        self.on_close: Callable[[World], None] = lambda world: None
+        # Requests without a good key have no world; their exchanges are recorded here.
+        self.lobby = make("")
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def __iter__(self) -> Iterator[World]:
+        return iter(list(self._by_name.values()))
+
+    def open(self, name: str) -> World:
+        """Return the world of a key, a new one where the key is new."""
+        world = self._by_name.get(name)
+        if world is None:
+            world = self._open(name)
+        else:
+            self._by_name.move_to_end(name)
+        world.used_at = self._seconds()
+        return world
+
+    def by_tag(self, tag: str) -> World | None:
+        """Return the world whose result URLs carry this tag."""
+        return self._by_tag.get(tag)
+
+    def close(self, world: World) -> None:
+        """Forget a world."""
+        self.on_close(world)
+        world.closed = True
+        world.store.clear()
+        world.journal.clear()
+        del self._by_name[world.name], self._by_tag[world.tag]
+
+    def _open(self, name: str) -> World:
+        world = self._make(name)
+        stale_before = self._seconds() - self._bounds.idle_seconds
+        while self._by_name:
+            oldest = next(iter(self._by_name.values()))
+            if len(self._by_name) < self._bounds.worlds and oldest.used_at > stale_before:
+                break
+            self.close(self._least_wanted())
+        self._by_name[name] = self._by_tag[world.tag] = world
+        self.on_open(world)
+        return world
+
+    def _least_wanted(self) -> World:
+        """The oldest of the first few that has no callback left to send, else the oldest."""
+        oldest = next(iter(self._by_name.values()))
+        few = [world for world, _ in zip(self._by_name.values(), range(16), strict=False)]
+        return next((world for world in few if not len(world.outbox)), oldest)
