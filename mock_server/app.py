@@ -50,24 +50,25 @@ class App:
         limit = self.twin.settings.body_bytes_max
         length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if length.isdigit() and int(length) > limit:
-            await self._too_large(scope, receive, send, int(length))
+            await self._too_large(scope, receive, send, int(length), more=True)
             return
         message = await receive()
         body = message.get("body", b"")
-        while message.get("more_body"):
-            if len(body) > limit:
-                await self._too_large(scope, receive, send, len(body))
-                return
-            message = await receive()
-            body += message.get("body", b"")
+        if message.get("more_body"):
+            chunks, size = [body], len(body)
+            while message.get("more_body") and size <= limit:
+                message = await receive()
+                chunks.append(message.get("body", b""))
+                size += len(chunks[-1])
+            body = b"".join(chunks)
         if message["type"] == "http.disconnect":
             self.endpoint.client_left(_incoming(scope, body))
         elif len(body) > limit:
-            await self._too_large(scope, receive, send, len(body))
+            await self._too_large(scope, receive, send, len(body), more=bool(message.get("more_body")))
         else:
             await _send(send, self.endpoint.answer(_incoming(scope, body)))
 
-    async def _too_large(self, scope: "Scope", receive: "Receive", send: "Send", size: int) -> None:
+    async def _too_large(self, scope: "Scope", receive: "Receive", send: "Send", size: int, *, more: bool) -> None:
         limit = self.twin.settings.body_bytes_max
         explanation = {
             "came": f"{size} bytes or more",
@@ -75,7 +76,7 @@ class App:
             "do": "send pictures as addresses, or raise --body-bytes-max",
         }
         reply = self.endpoint.refuse(_incoming(scope, b""), "body-too-large", explanation)
-        if not any(name == b"expect" for name, _ in scope["headers"]):
+        if more and not any(name == b"expect" for name, _ in scope["headers"]):
             await _drain(receive)
         await _send(send, reply, (b"connection", b"close"))
 
@@ -88,6 +89,7 @@ class App:
 
     async def _lifespan(self, receive: "Receive", send: "Send") -> None:
         await receive()
+        self.twin.callbacks.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         left = await self.twin.callbacks.stop(STOP_GRACE_SECONDS)

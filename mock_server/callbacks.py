@@ -72,14 +72,22 @@ class Callbacks:
         self._replies, self._schedules = replies, schedules
         self._make_post = post
         self._post: Post | None = None
-        self._wall_seconds, self._allowed_hosts, self._signer = wall_seconds, allowed_hosts, signer
+        self._wall_seconds, self._signer = wall_seconds, signer
+        self._allowed_hosts = frozenset(host.lower() for host in allowed_hosts)
         self._watched: set[World] = set()
         self._timers: dict[World, asyncio.TimerHandle | asyncio.Handle] = {}
         self._running: dict[asyncio.Task[Attempt], World] = {}
         self._advancing: dict[World, asyncio.Lock] = {}
         self._turns = _Turns()
         self._told: set[str] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
+
+    def start(self) -> None:
+        """Send by itself, from now on, what falls due; before that, only `advance` sends."""
+        self._loop = asyncio.get_running_loop()
+        for world in self._watched:
+            self._wake(world)
 
     def watch(self, world: World) -> None:
         """Send what this world books from now on."""
@@ -146,16 +154,15 @@ class Callbacks:
     def _wake(self, world: World) -> None:
         """Set the world's timer for its earliest delivery."""
         due_ms = world.outbox.next_due_ms
-        if self._stopping or due_ms is None:
+        if self._loop is None or self._stopping or due_ms is None:
             return
         if timer := self._timers.pop(world, None):
             timer.cancel()
-        loop = asyncio.get_running_loop()
         if isinstance(world.clock, SystemClock):
             seconds = world.clock.wait_seconds(due_ms)
-            self._timers[world] = loop.call_later(seconds, self._fire, world)
+            self._timers[world] = self._loop.call_later(seconds, self._fire, world)
         elif due_ms <= world.clock.now_ms():
-            self._timers[world] = loop.call_soon(self._fire, world)
+            self._timers[world] = self._loop.call_soon(self._fire, world)
 
     def _fire(self, world: World) -> None:
         for delivery in world.outbox.take_due(world.clock.now_ms()):

@@ -305,8 +305,7 @@ def validate(body: Any, spec: Path | None, profile: str | None, as_json: bool) -
         submission = next(each.submission for each in program.operations if each.submission is not None)
         try:
             value = decode_body(body.read())
-            violations = submission.validation.violations(value, None, ())
-            warnings = submission.validation.warnings(value)
+            violations, warnings = submission.validation.check(value, None, ())
         except NotJson as error:
             raise ValueError(f"{body.name}: {error}") from None
     if as_json:

@@ -131,13 +131,13 @@ class Endpoint:
             hint = check_media_type(headers.get(b"content-type"), headers.get(b"content-encoding"))
             body = decode_body(incoming.body)
             external_id = submission.external_id(body)
-            violations = submission.validation.violations(body, external_id, world.store.external_ids)
+            violations, warnings = submission.validation.check(body, external_id, world.store.external_ids)
         except WrongMediaType as error:
-            raise Refused("media-type-wrong", {"at": "headers", "problem": str(error)}, detail=str(error)) from None
+            raise Refused("media-type-wrong", {"at": "headers", "reason": str(error)}, detail=str(error)) from None
         except NotJson as error:
-            raise Refused("body-not-json", {"at": "body", "problem": str(error)}, detail=str(error)) from None
+            raise Refused("body-not-json", {"at": "body", "reason": str(error)}, detail=str(error)) from None
         if violations:
-            raise self._violated(compiled, violations, submission.validation.warnings(body))
+            raise self._violated(compiled, violations, warnings)
         now_ms = world.clock.now_ms()
         if world.slots.limit is not None:
             self._check_slots(world, compiled, submission.slot_group(body), now_ms)
@@ -155,11 +155,12 @@ class Endpoint:
             self._base_url(incoming.scheme, headers.get(b"host")),
         )
         world.store.add(task)
-        world.slots.take(submission.slot_group(body), plan.ends_at_ms)
+        if world.slots.limit is not None:
+            world.slots.take(submission.slot_group(body), plan.ends_at_ms)
         if submission.delivery is not None and (url := submission.callback_url(body)) is not None:
             book_status_changes(world.outbox, task, url, submission.delivery.statuses, world.tag)
         reply = compiled.reply.render(scene_at(task, now_ms, world.tag, world.request_id()))
-        explanation = self._hints(world, [hint, note], submission.validation.warnings(body))
+        explanation = self._hints(world, hint, note, warnings) if hint or note or warnings else None
         return Answer(Reply(200, reply, self._headers(explanation)), task.id, explanation)
 
     def _query(
@@ -246,12 +247,10 @@ class Endpoint:
         explanation = {**(answer.explanation or {}), "traceback": traceback.format_exception(error)}
         return answer._replace(explanation=explanation)
 
-    def _hints(self, world: World, notes: list[str], warnings: list[Violation]) -> dict[str, Any] | None:
-        if not warnings and not any(notes):
-            return None
+    def _hints(self, world: World, hint: str, note: str, warnings: list[Violation]) -> dict[str, Any]:
         return {
             "journal": world.journal.next_number,
-            "notes": [note for note in notes if note],
+            "notes": [each for each in (hint, note) if each],
             "warnings": list(map(msgspec.structs.asdict, warnings)),
         }
 

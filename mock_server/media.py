@@ -29,23 +29,32 @@ class Library:
         manifest = msgspec.json.decode((folder / "manifest.json").read_bytes())
         self.folder = folder
         files = msgspec.convert(manifest["files"], list[MediaFile])
-        self._files = {(each.aspect_ratio, each.seconds, each.sound): each for each in files}
         self._ratio = files[0].aspect_ratio
         self._ratios = tuple(dict.fromkeys(each.aspect_ratio for each in files))
+        self._files: dict[tuple[str | None, str, bool], MediaFile] = {
+            (each.aspect_ratio, str(each.seconds), each.sound): each for each in files
+        }
+        # Where no ratio is asked for, any is exact.
+        self._files |= {
+            (ratio, str(each.seconds), each.sound): each
+            for ratio in (None, "")
+            for each in files
+            if each.aspect_ratio == self._ratio
+        }
         lengths = sorted({each.seconds for each in files})
         self._shortest, self._longest = lengths[0], lengths[-1]
 
     def choose(self, aspect_ratio: Any, seconds: Any, sound: bool) -> tuple[MediaFile, str]:
         """Return the video for what was asked, and a note where it is not exactly that (else empty)."""
         try:
-            exact = self._files.get((aspect_ratio, int(seconds), sound))
-        except (ValueError, TypeError):
-            exact = None
-        if exact is not None:
-            return exact, ""
+            return self._files[aspect_ratio, seconds, sound], ""
+        except (KeyError, TypeError):
+            return self._nearest(aspect_ratio, seconds, sound)
+
+    def _nearest(self, aspect_ratio: Any, seconds: Any, sound: bool) -> tuple[MediaFile, str]:
         ratio = aspect_ratio if aspect_ratio in self._ratios else self._ratio
         length = _whole(seconds, self._shortest)
-        nearest = self._files[ratio, min(max(length, self._shortest), self._longest), sound]
+        nearest = self._files[ratio, str(min(max(length, self._shortest), self._longest)), sound]
         asked = [f"aspect ratio {aspect_ratio}"] if aspect_ratio and aspect_ratio != ratio else []
         asked += [f"length {seconds}"] if seconds not in (None, str(nearest.seconds)) else []
         note = f"no prepared video has {' and '.join(asked)}" if asked else ""

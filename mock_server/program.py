@@ -14,7 +14,7 @@ from mock_server.document import SpecError
 from mock_server.lifecycle import Plan, Way
 from mock_server.media import Library, MediaFile
 from mock_server.parameters import Parameters
-from mock_server.pointers import MISSING, lookup, parse
+from mock_server.pointers import parse, reader
 from mock_server.problems import Problem
 from mock_server.reply import PageScene, ProblemScene, Replies, Scene, compile_problem, misfits
 from mock_server.routes import Routes
@@ -150,7 +150,7 @@ class Program:
         if compiled.submission is None:
             return
         for name, body in compiled.operation.examples.items():
-            violations = compiled.submission.validation.violations(body, None, ())
+            violations, _ = compiled.submission.validation.check(body, None, ())
             if violations:
                 place = (*compiled.operation.pointer, "requestBody", "content", "application/json", "examples", name)
                 first = violations[0]
@@ -209,16 +209,7 @@ def _reader(expression: str | None, schema: Any) -> Reader:
     default: Any = schema
     for part in parts:
         default = default.get("properties", {}).get(part, {})
-    default = default.get("default")
-    if len(parts) == 1:
-        name = parts[0]
-        return lambda body: body.get(name, default) if isinstance(body, dict) else default
-
-    def read(body: Any) -> Any:
-        value = lookup(body, parts)
-        return default if value is MISSING else value
-
-    return read
+    return reader(parts, default.get("default"))
 
 
 def _text_reader(expression: str | None) -> Callable[[Any], str | None]:

@@ -163,6 +163,8 @@ class _Reader:
                     raise self.document.error(
                         (*task_types[task["type"]].pointer, "replies"), f"has no template for the role {task['role']!r}"
                     )
+                if task["role"] == "query" and path.count("{") != 1:
+                    raise self.document.error(pointer, "a query has one slot in its path: the id of the task")
                 found.append(self.operation(path, method, raw, pointer))
         if not found:
             raise self.document.error(("paths",), "has no operation")

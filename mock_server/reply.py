@@ -16,7 +16,7 @@ import msgspec
 
 from mock_server.identifiers import derived_uuid
 from mock_server.lifecycle import step_index
-from mock_server.pointers import MISSING, lookup, parse
+from mock_server.pointers import parse, reader
 from mock_server.spec import Spec, TaskType
 from mock_server.task import Task
 from mock_server.templates import Expression, Language, Template, TemplateError
@@ -53,7 +53,7 @@ class Replies:
 
     def __init__(self, spec: Spec, task_type: TaskType, callback: tuple[Any, tuple[str | int, ...]] | None) -> None:
         """Compile; raise SpecError for an unknown expression. `callback` is a template and where it stands."""
-        self._inputs: list[tuple[str, ...]] = []
+        self._inputs: dict[tuple[str, ...], Callable[[Any], Any]] = {}
         language = _task_language(task_type, self._input_index)
         page_language = Language(
             {**language.names, "$mock.request_id": Expression(lambda page: page.request_id)},
@@ -69,14 +69,12 @@ class Replies:
 
     def _input_index(self, pointer: str) -> int:
         parts = parse(pointer)
-        if parts not in self._inputs:
-            self._inputs.append(parts)
-        return self._inputs.index(parts)
+        self._inputs.setdefault(parts, reader(parts))
+        return list(self._inputs).index(parts)
 
     def inputs(self, body: Any) -> tuple[Any, ...]:
         """Return the parts of a request's body that its replies will repeat."""
-        found = [lookup(body, parts) for parts in self._inputs]
-        return tuple([None if value is MISSING else value for value in found])
+        return tuple([read(body) for read in self._inputs.values()])
 
 
 def compile_problem(spec: Spec, name: str, source: Any) -> Template:

@@ -31,13 +31,21 @@ class Routes(Generic[T]):
     """All paths with their methods. `mounts` are the prefixes that may stand in place of the first of them."""
 
     def __init__(self, entries: Iterable[tuple[str, str, T]], mounts: Sequence[str]) -> None:
-        """Each entry is a path template, a method and a target; raise ValueError for a path outside the first mount."""
+        """Each entry is a path template, a method and a target.
+
+        Raise ValueError where two entries meet at one address, and for a path outside the first mount.
+        """
         by_path: dict[str, dict[str, T]] = {}
         for path, method, target in entries:
             if not path.startswith(mounts[0] + "/"):
                 raise ValueError(f"the path {path} does not start with {mounts[0]}, the first of the mounts")
             for mount in dict.fromkeys(mounts):
-                by_path.setdefault(mount + path.removeprefix(mounts[0]), {})[method] = target
+                methods = by_path.setdefault(mount + path.removeprefix(mounts[0]), {})
+                if method in methods:
+                    raise ValueError(
+                        f"{method} {path} under the prefix {mount!r} is another operation's address as well"
+                    )
+                methods[method] = target
         self._fixed = {path.encode(): Match(methods) for path, methods in by_path.items() if "{" not in path}
         self._patterns = [(_pattern(path), methods) for path, methods in by_path.items() if "{" in path]
 

@@ -107,12 +107,17 @@ def enforce(spec: Spec, operation: Operation, profile: Profile) -> Enforced:
             continue
         (checks if rule.check else warned if rule.severity == "warn" else refused).append(rule)
     return Enforced(
-        schema={**_prune(operation.body_schema, profile, spec.sources), "allOf": [rule.schema for rule in refused]},
+        schema={**_prune(operation.body_schema, profile, spec.sources), **_all_of(refused)},
         rules=tuple(refused),
-        warnings={"allOf": [rule.schema for rule in warned]},
+        warnings=_all_of(warned),
         warning_rules=tuple(warned),
         checks=tuple(checks),
     )
+
+
+def _all_of(rules: list[Rule]) -> dict[str, Any]:
+    """An empty `allOf` is no JSON Schema."""
+    return {"allOf": [rule.schema for rule in rules]} if rules else {}
 
 
 def _rules_of(spec: Spec, operation: Operation) -> list[Rule]:

@@ -51,9 +51,9 @@ class TwinProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Count what comes before a request's headers end."""
         if self.in_head:
-            self.head_bytes += len(data)
-            if self.since is None:
+            if not self.head_bytes:
                 self.since = self.loop.time()
+            self.head_bytes += len(data)
         super().data_received(data)
         if self.in_head and self.head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
             explanation = {
@@ -81,16 +81,17 @@ class TwinProtocol(HttpToolsProtocol):
 
     def refuse(self, event: str, explanation: dict[str, Any], detail: str = "") -> None:
         """Answer a request that never became one, and close."""
-        headers = [] if self.in_head else self.headers
-        url = getattr(self, "url", b"")
-        incoming = Incoming("-", url[:1_024], b"", headers or [], b"")
+        incoming = Incoming("-", getattr(self, "url", b"")[:1_024], b"", [], b"")
         self.transport.write(_on_the_wire(self.app.endpoint.refuse(incoming, event, explanation, detail)))
         self.transport.close()
 
     def overdue(self, now: float) -> bool:
-        """Tell whether a request has been coming in for too long."""
-        limit = HEAD_SECONDS_MAX if self.in_head else REQUEST_SECONDS_MAX
-        return self.since is not None and now - self.since > limit
+        """Tell whether a request has been coming in, or a new connection has been silent, for too long."""
+        if self.since is None:
+            return False
+        if not self.in_head:
+            return now - self.since > REQUEST_SECONDS_MAX
+        return now - self.since > (HEAD_SECONDS_MAX if self.head_bytes else KEEP_ALIVE_SECONDS)
 
 
 def _on_the_wire(reply: Reply) -> bytes:
@@ -174,6 +175,8 @@ def run(twin: Twin, listener: socket.socket, on_ready: Callable[[], None]) -> No
         log_config=None,
         log_level=logging.WARNING,
         access_log=False,
+        interface="asgi3",
+        proxy_headers=False,
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=int(STOP_GRACE_SECONDS),

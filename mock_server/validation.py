@@ -57,27 +57,34 @@ class Validation:
             raise spec.document.error(operation.body_schema_pointer, f"is not a JSON Schema: {error}") from None
         self._is_valid = self._validator.is_valid
         self._is_clean = self._warner.is_valid
+        # Nearly every body has neither violations nor warnings: one pass over both schemas tells.
+        both = {**enforced.schema, "allOf": [enforced.warnings, *enforced.schema.get("allOf", ())]}
+        self._is_flawless = jsonschema_rs.Draft202012Validator(both, validate_formats=True).is_valid
         self._checks = [_compiled_check(spec, operation, rule) for rule in enforced.checks]
         self._original = operation.body_schema
         self._wire = WireMessages(spec)
 
-    def violations(self, body: Any, external_id: str | None, used: Container[str]) -> list[Violation]:
-        """Return every violation; `used` are the external ids that this world has seen."""
+    def check(
+        self, body: Any, external_id: str | None, used: Container[str]
+    ) -> tuple[list[Violation], list[Violation]]:
+        """Return every violation, and every warning: what is disputed, or probably a slip.
+
+        `used` are the external ids that this world has seen. Raise NotJson for a body nested too deep to be checked.
+        """
+        found: list[Violation] = []
+        warnings: list[Violation] = []
         try:
-            found = [] if self._is_valid(body) else self._schema_violations(body)
+            if not self._is_flawless(body):
+                found = [] if self._is_valid(body) else self._schema_violations(body)
+                warnings = [] if self._is_clean(body) else self._by_rule(self._warner, self.warning_rules, body)
         except ValueError as error:
             raise NotJson(f"the body is nested too deep to be checked: {error}") from None
-        for rule, check, applies in self._checks:
-            broken = check(body, external_id, used)
-            if broken and applies(body):
-                found += [self._rule_violation(rule, body, pointer, came) for pointer, came in broken]
-        return found
-
-    def warnings(self, body: Any) -> list[Violation]:
-        """Return what would be a violation if it were certain: disputed rules, and things that are probably slips."""
-        if self._is_clean(body):
-            return []
-        return self._by_rule(self._warner, self.warning_rules, body)
+        if body.__class__ is dict:
+            for rule, check, applies in self._checks:
+                broken = check(body, external_id, used)
+                if broken and applies(body):
+                    found += [self._rule_violation(rule, body, pointer, came) for pointer, came in broken]
+        return found, warnings
 
     def wire_message(self, violation: Violation) -> str:
         """Return what the provider would say of this violation."""

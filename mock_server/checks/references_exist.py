@@ -16,9 +16,10 @@ def make(arguments: Mapping[str, Any]) -> Callable[[Any, str | None, Container[s
     def check(body: Any, external_id: str | None, used: Container[str]) -> list[tuple[str, Any]]:
         broken: list[tuple[str, Any]] = []
         for parts in texts:
-            for path, text in find(body, parts):
-                if isinstance(text, str) and "<" in text:
-                    broken += [(join(path), each) for each in _dangling(text, body)]
+            if parts[0] in body:
+                for path, text in find(body, parts):
+                    if isinstance(text, str) and pattern.search(text) is not None:
+                        broken += [(join(path), each) for each in _dangling(text, body)]
         return broken
 
     def _dangling(text: str, body: Any) -> list[str]:

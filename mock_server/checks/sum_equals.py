@@ -12,9 +12,9 @@ def make(arguments: Mapping[str, Any]) -> Callable[[Any, str | None, Container[s
     default = arguments.get("total-default")
 
     def check(body: Any, external_id: str | None, used: Container[str]) -> list[tuple[str, Any]]:
-        numbers = [value for _, value in find(body, parts)]
-        if not numbers:
+        if parts[0] not in body:
             return []
+        numbers = [value for _, value in find(body, parts)]
         expected = lookup(body, total)
         expected = str(default) if expected is MISSING else expected
         if not all(_is_number(value) for value in (*numbers, expected)):

@@ -1,0 +1,84 @@
+"""The documentation is true: what it names exists, and what exists is named."""
+
+import json
+import re
+from pathlib import Path
+
+import click
+import msgspec
+import pytest
+
+from mock_server.checks import CHECKS
+from mock_server.cli import COMMANDS, serve
+from mock_server.program import Program
+from mock_server.reply import Replies
+from tests.support import Caller
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXTENSIONS = (ROOT / "docs/spec-extensions.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("option", [each.opts[0] for each in serve.params if isinstance(each, click.Option)])
+def test_the_readme_names_every_setting(option: str) -> None:
+    assert f"`{option}`" in README
+
+
+def test_the_readme_names_no_setting_that_is_not_there() -> None:
+    known = {
+        name
+        for command in COMMANDS.values()
+        for each in command.params
+        if isinstance(each, click.Option)
+        for name in (*each.opts, *each.secondary_opts)
+    }
+    named = set(re.findall(r"`omnimock[^`]*?(--[a-z-]+)|`(--[a-z-]+)", README))
+    assert {a or b for a, b in named} - {"--help"} <= known
+
+
+def test_the_extensions_page_has_every_member_and_no_other() -> None:
+    schema = json.loads((ROOT / "fixtures/schemas/spec-extensions.schema.json").read_text(encoding="utf-8"))
+    members = {name for name, each in schema["$defs"].items() if "x-where" in each}
+    assert set(re.findall(r"^\| \[?`(x-[a-z-]+)`", EXTENSIONS, re.MULTILINE)) == members
+
+
+def test_the_extensions_page_has_every_expression(program: Program) -> None:
+    for name in _expressions(program):
+        assert f"`{name}`" in EXTENSIONS
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_the_extensions_page_has_every_check(name: str) -> None:
+    assert f"| `{name}` |" in EXTENSIONS
+
+
+def test_the_curl_command_of_the_readme_is_accepted(caller: Caller) -> None:
+    match = re.search(r"-d '(\{.*?\})'", README, re.DOTALL)
+    assert match is not None
+    assert caller.submit(msgspec.json.decode(match[1])).status == 200
+
+
+@pytest.mark.parametrize("page", ["README.md", "ARCHITECTURE.md", "docs/spec-extensions.md", "docs/control-api.md"])
+def test_links_between_pages_lead_somewhere(page: str) -> None:
+    path = ROOT / page
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
+        if not target.startswith("https://"):
+            assert (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"[a-z_]+\.py\b", (ROOT / "ARCHITECTURE.md").read_text()))))
+def test_the_architecture_names_files_that_are_there(name: str) -> None:
+    assert any((ROOT / folder / name).exists() for folder in ("mock_server", ".ci"))
+
+
+def _expressions(program: Program) -> list[str]:
+    from mock_server.reply import _PROBLEM_LANGUAGE, _task_language
+    from mock_server.validation import _VIOLATION_LANGUAGE
+
+    assert isinstance(program.replies["omni-video"], Replies)
+    languages = (
+        _task_language(program.spec.task_types["omni-video"], lambda pointer: 0),
+        _PROBLEM_LANGUAGE,
+        _VIOLATION_LANGUAGE,
+    )
+    return sorted({name for language in languages for name in language.names})
