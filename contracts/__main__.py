@@ -2,4 +2,4 @@
 
 from contracts.cli import main
 
-main(prog_name="omnimock")
+main()

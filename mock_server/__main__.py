@@ -2,4 +2,4 @@
 
 from mock_server.cli import main
 
-main(prog_name="omnimock")
+main()

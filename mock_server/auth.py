@@ -59,11 +59,9 @@ class Auth:
             raise Refused("authorization-missing", _told("nothing", "add the header Authorization: Bearer YOUR_KEY"))
         match = _BEARER.fullmatch(header.strip())
         if match is None or len(header) > _TOKEN_CHARACTERS_MAX:
-            scheme = header.split(b" ", 1)[0][:20].decode("ascii", "replace")
-            raise Refused(
-                "authorization-malformed",
-                _told(f"{scheme} and {len(header)} bytes in all", "write Authorization: Bearer YOUR_KEY, with one key"),
-            )
+            # What came is not repeated: it may be the key.
+            came = f"{len(header)} bytes that are not the word Bearer, a blank and one key"
+            raise Refused("authorization-malformed", _told(came, "write Authorization: Bearer YOUR_KEY"))
         credential = self._jwt(match[1]) or _Credential(match[1].decode("ascii"))
         if self._api_keys and credential.key not in self._api_keys:
             raise Refused(
@@ -92,11 +90,11 @@ class Auth:
     def _check_times(self, credential: _Credential) -> None:
         now = self._wall_seconds()
         if credential.not_before is not None and now < credential.not_before:
-            early = credential.not_before - now
-            raise Refused("token-not-yet-valid", _told(f"a JWT whose nbf is {early:.0f} s ahead", "check the clock"))
+            came = f"a JWT with nbf {_shown(credential.not_before)} at {now:.0f}"
+            raise Refused("token-not-yet-valid", _told(came, "check the clock that the token is signed by"))
         if credential.expires is not None and now >= credential.expires:
-            late = now - credential.expires
-            raise Refused("token-expired", _told(f"a JWT that expired {late:.0f} s ago", "sign a new one"))
+            came = f"a JWT with exp {_shown(credential.expires)} at {now:.0f}"
+            raise Refused("token-expired", _told(came, "sign a new token"))
 
 
 def _told(came: str, what_to_do: str) -> dict[str, Any]:
@@ -112,4 +110,8 @@ def _json_object(part: bytes) -> dict[str, Any] | None:
 
 
 def _moment(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _shown(moment: float) -> str:
+    return str(moment) if abs(moment) < 1e15 else "out of all reach"

@@ -14,6 +14,7 @@ import functools
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -28,8 +29,8 @@ from mock_server.worlds import World
 
 log = logging.getLogger("omnimock")
 
-# So many at once go to one address; a receiver that hangs keeps no more sockets than that.
-IN_FLIGHT_PER_URL_MAX = 256
+# So many at once go to one receiver; one that hangs keeps no more sockets than that.
+IN_FLIGHT_PER_RECEIVER_MAX = 256
 # Beside two thousand clients, this stays within the open files that servers are usually given.
 IN_FLIGHT_MAX = 1_024
 # In a manual clock's advance the caller waits: no receiver may hold it up for long.
@@ -73,7 +74,7 @@ class Callbacks:
         self._make_post = post
         self._post: Post | None = None
         self._wall_seconds, self._signer = wall_seconds, signer
-        self._allowed_hosts = frozenset(host.lower() for host in allowed_hosts)
+        self._allowed_hosts = allowed_hosts
         self._watched: set[World] = set()
         self._timers: dict[World, asyncio.TimerHandle | asyncio.Handle] = {}
         self._running: dict[asyncio.Task[Attempt], World] = {}
@@ -118,10 +119,9 @@ class Callbacks:
         if not isinstance(clock, ManualClock):
             raise TypeError("only a manual clock can be moved")
         async with self._advancing.setdefault(world, asyncio.Lock()):
+            clock.check_move(to_ms)
             await self._settled(world)
             start_ms = clock.now_ms()
-            if to_ms < start_ms:
-                clock.move_to(to_ms)
             fired = [*self._status_changes(world, start_ms, to_ms)]
             while (due_ms := world.outbox.next_due_ms) is not None and due_ms <= to_ms:
                 clock.move_to(max(due_ms, clock.now_ms()))
@@ -177,13 +177,13 @@ class Callbacks:
 
     def _ended(self, task: asyncio.Task[Attempt]) -> None:
         self._running.pop(task, None)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("sending a callback crashed; this is a defect of omnimock", exc_info=error)
+        if not task.cancelled():
+            task.exception()
 
     async def _settled(self, world: World) -> None:
         """Wait for what was sent before, so that it arrives before what comes next."""
         if running := [task for task, owner in self._running.items() if owner is world]:
-            await asyncio.wait(running)
+            await asyncio.wait(running, timeout=ADVANCE_TIMEOUT_SECONDS)
 
     async def _all(self, world: World, due: list[Delivery]) -> list[Attempt]:
         seconds = [min(self._schedules[each.task.type].timeout_ms / 1_000, ADVANCE_TIMEOUT_SECONDS) for each in due]
@@ -205,6 +205,9 @@ class Callbacks:
             if not self._stopping:
                 raise
             return self._record(world, delivery, "abandoned", None, "the server stopped while it was under way")
+        except Exception as error:
+            log.error("sending a callback crashed; this is a defect of omnimock, please report it", exc_info=error)
+            return self._record(world, delivery, "failed", None, f"omnimock crashed: {error!r}")
         if 200 <= status < 300:
             return self._record(world, delivery, "delivered", status, "")
         kind = "redirects are not followed" if 300 <= status < 400 else "only 2xx counts as received"
@@ -230,7 +233,9 @@ class Callbacks:
             self._tell_once(
                 delivery.url, f"callback of task {delivery.task.id} to {delivery.url} given up {tries}: {reason}"
             )
-        elif not world.closed:
+        elif world.closed:
+            log.warning("callback of task %s to %s dropped: its world is closed", delivery.task.id, delivery.url)
+        else:
             due_ms = world.clock.now_ms() + retries_ms[delivery.attempt - 1]
             again = msgspec.structs.replace(delivery, due_ms=due_ms, attempt=delivery.attempt + 1)
             world.outbox.book(again)
@@ -278,20 +283,21 @@ class Callbacks:
 
 
 class _Turns:
-    """Lets so many attempts at once go to one address, and so many in all. Waiting is in order."""
+    """Lets so many attempts at once go to one receiver (host and port), and so many in all. Waiting is in order."""
 
     def __init__(self) -> None:
         self._all = asyncio.Semaphore(IN_FLIGHT_MAX)
-        self._by_url: dict[str, asyncio.Semaphore] = {}
+        self._by_receiver: dict[str, asyncio.Semaphore] = {}
         self._users = Counter[str]()
 
     async def run(self, url: str, send: Callable[[], Awaitable[int]]) -> int:
-        turn = self._by_url.setdefault(url, asyncio.Semaphore(IN_FLIGHT_PER_URL_MAX))
-        self._users[url] += 1
+        receiver = urlsplit(url).netloc
+        turn = self._by_receiver.setdefault(receiver, asyncio.Semaphore(IN_FLIGHT_PER_RECEIVER_MAX))
+        self._users[receiver] += 1
         try:
             async with turn, self._all:
                 return await send()
         finally:
-            self._users[url] -= 1
-            if not self._users[url]:
-                del self._users[url], self._by_url[url]
+            self._users[receiver] -= 1
+            if not self._users[receiver]:
+                del self._users[receiver], self._by_receiver[receiver]

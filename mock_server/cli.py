@@ -30,7 +30,7 @@ class _Duration(click.ParamType[int]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         try:
-            return value if isinstance(value, int) else parse_duration_ms(value)
+            return parse_duration_ms(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -40,9 +40,7 @@ class _Durations(click.ParamType[tuple[int, ...]]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
         try:
-            if isinstance(value, str):
-                return tuple(parse_duration_ms(part) for part in value.split(",") if part.strip())
-            return tuple(each if isinstance(each, int) else parse_duration_ms(each) for each in value)
+            return tuple(parse_duration_ms(part) for part in value.split(",") if part.strip())
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -154,15 +152,11 @@ def serve(ready_file: Path | None, **values: Any) -> None:
         _serve(settings, ready_file)
 
 
-def _serve(settings: Settings, ready_file: Path | None) -> None:
-    from mock_server.server import base_url, listen, run, write_ready_file
+def _serve(settings: Settings, ready_path: Path | None) -> None:
+    from mock_server.server import ReadyFile, base_url, listen, run
     from mock_server.twin import load_program, make_twin
 
     twin = make_twin(settings, load_program(settings))
-    if ready_file is not None:
-        if not ready_file.parent.is_dir():
-            raise ValueError(f"ready-file {ready_file}: the folder {ready_file.parent} does not exist")
-        ready_file.unlink(missing_ok=True)
     try:
         listener = listen(settings.host, settings.port)
     except OSError as error:
@@ -173,17 +167,22 @@ def _serve(settings: Settings, ready_file: Path | None) -> None:
     port = listener.getsockname()[1]
     url = base_url(settings.host, port)
     twin.endpoint.own_base_url = url
+    try:
+        ready_file = ReadyFile(ready_path) if ready_path is not None else None
+    except OSError as error:
+        listener.close()
+        raise ValueError(f"ready-file {ready_path}: {error.strerror or error}") from None
 
     def on_ready() -> None:
         if ready_file is not None:
-            write_ready_file(ready_file, url, port)
+            ready_file.write(url, port)
         click.echo(_welcome(twin.program, settings, url))
 
     try:
         run(twin, listener, on_ready)
     finally:
         if ready_file is not None:
-            ready_file.unlink(missing_ok=True)
+            ready_file.remove()
     click.echo("omnimock has stopped", err=True)
 
 
@@ -366,7 +365,7 @@ def _one_line_errors() -> Iterator[None]:
     """What the user got wrong is one line on standard error, and exit status 2."""
     try:
         yield
-    except (SpecError, ValueError, FileNotFoundError) as error:
+    except (SpecError, ValueError, OSError) as error:
         fail(str(error))
 
 
@@ -403,5 +402,20 @@ def _for(command: click.Command, defaults: Mapping[str, Any]) -> dict[str, Any]:
 
 @click.group(cls=Group, commands=dict(COMMANDS))
 @click.version_option(__version__, prog_name="omnimock")
-def main() -> None:
+def omnimock() -> None:
     """Omnimock: a stand-in for an asynchronous task API."""
+
+
+def main() -> NoReturn:
+    """Run the command `omnimock`: whatever is wrong with its arguments is told in one line too."""
+    try:
+        status = omnimock.main(prog_name="omnimock", standalone_mode=False)
+    except click.Abort:
+        fail("interrupted")
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(2)
+    except click.ClickException as error:
+        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "omnimock"
+        fail(f"{error.format_message()} (see {where} --help)")
+    sys.exit(status if isinstance(status, int) else 0)

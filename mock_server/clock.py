@@ -59,8 +59,12 @@ class ManualClock:
 
     def move_to(self, at_ms: int) -> None:
         """Set the clock to `at_ms`; raise ValueError for a moment that has passed or is past the year 9999."""
+        self.check_move(at_ms)
+        self._now_ms = at_ms
+
+    def check_move(self, at_ms: int) -> None:
+        """Raise ValueError where the clock cannot be set to `at_ms`."""
         if at_ms < self._now_ms:
             raise ValueError(f"the clock shows {self._now_ms} and does not go back to {at_ms}")
         if at_ms > CLOCK_MS_MAX:
             raise ValueError(f"{at_ms} is past the year 9999")
-        self._now_ms = at_ms

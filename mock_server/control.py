@@ -46,7 +46,6 @@ def make_own_pages(twin: Twin) -> ASGIApp:
             Route(f"{MEDIA_PATH}/{{tag}}/{{name}}", pages.media, methods=["GET"]),
         ],
         exception_handlers={ControlError: _control_error, 404: _not_found, 405: _not_found},
-        max_body_size=_BODY_BYTES_MAX,
     )
 
 
@@ -106,7 +105,7 @@ class _Pages:
         async def answer(request: Request) -> Response:
             if on_loopback:
                 host = request.headers.get("host", "").rsplit(":", 1)[0].lower() or "nothing"
-                if host not in _LOOPBACK_HOSTS and host not in settings.allowed_hosts:
+                if host not in _LOOPBACK_HOSTS and host not in (settings.host, *settings.allowed_hosts):
                     raise ControlError(
                         HTTPStatus.FORBIDDEN, f"the Host header names {host}: --allowed-host {host} would let it in"
                     )
@@ -130,8 +129,13 @@ class _Pages:
 
 
 async def _moment(request: Request, now_ms: int) -> int:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _BODY_BYTES_MAX:
+            raise ControlError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {_BODY_BYTES_MAX} bytes are read")
     try:
-        asked = msgspec.json.decode(await request.body())
+        asked = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         asked = None
     match asked:

@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 
 _decode = msgspec.json.Decoder().decode
+# An escape counts only where its backslash is not itself escaped.
 _LONE_SURROGATE = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]"
+    rb"(?<!\\)(?:\\\\)*(\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]..)"
 )
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _NOT_A_NUMBER = re.compile(rb"\b(NaN|Infinity)\b")
@@ -40,7 +41,7 @@ def _reason(body: bytes, error: Exception) -> str:
     if match := _NOT_A_NUMBER.search(_STRINGS.sub(b'""', body[:65_536])):
         return f"the body has the number {match[1].decode()}, which JSON does not know"
     if match := _LONE_SURROGATE.search(body[:65_536]):
-        return f"the body has half a surrogate pair, {match[0].decode('ascii', 'replace')}, which is no character"
+        return f"the body has half a surrogate pair, {match[1].decode('ascii', 'replace')}, which is no character"
     return f"the body is not JSON: {error}"
 
 

@@ -22,19 +22,25 @@ def defaults_from_project(folder: Path, serve: click.Command) -> dict[str, Any]:
     """
     path = folder / "pyproject.toml"
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("omnimock", {})
+        project = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ValueError(f"{path}: {error}") from None
-    known = {each.opts[0].lstrip("-"): str(each.name) for each in serve.params if isinstance(each, click.Option)}
+    table: Any = project
+    for name in ("tool", "omnimock"):
+        table = table.get(name, {})
+        if not isinstance(table, dict):
+            raise ValueError(f"{path}: {name} is not a table: settings stand in [tool.omnimock]")
+    known = {each.opts[0].lstrip("-"): each for each in serve.params if isinstance(each, click.Option)}
     defaults: dict[str, Any] = {}
     for name, value in table.items():
         if name not in known:
             raise ValueError(f"{path}: [tool.omnimock] {name}: {_no_setting(name, known)}")
-        if isinstance(value, dict):
-            raise ValueError(f"{path}: [tool.omnimock] {name} is a table; it is a value")
-        defaults[known[name]] = value
+        option = known[name]
+        if expected := _misfit(option, value):
+            raise ValueError(f"{path}: [tool.omnimock] {name} = {value!r}: {expected} is expected")
+        defaults[str(option.name)] = value
     return defaults
 
 
@@ -49,6 +55,20 @@ def check_environment(environment: Mapping[str, str], commands: Iterable[click.C
     for name in environment:
         if name.startswith("OMNIMOCK_") and name not in known and name not in _OTHER_VARIABLES:
             raise ValueError(f"the environment variable {name}: {_no_setting(name, known)}")
+
+
+def _misfit(option: click.Option, value: Any) -> str:
+    """Return what the option takes, where `value` is of another type: TOML has types, and none is guessed."""
+    if option.is_flag:
+        return "" if isinstance(value, bool) else "true or false"
+    if option.multiple:
+        texts = isinstance(value, list) and all(isinstance(each, str) for each in value)
+        return "" if texts else "a list of texts"
+    if isinstance(option.type, click.types.IntParamType):
+        return "" if isinstance(value, int) and not isinstance(value, bool) else "a whole number"
+    if isinstance(option.type, click.types.FloatParamType):
+        return "" if isinstance(value, int | float) and not isinstance(value, bool) else "a number"
+    return "" if isinstance(value, str) else "a text"
 
 
 def _no_setting(name: str, known: Iterable[str]) -> str:

@@ -11,17 +11,26 @@ from typing import Any
 import yaml
 
 _INTEGER = re.compile(r"[-+]?[0-9]+")
+# Python itself refuses to read more than 4,300 digits.
+_INTEGER_CHARACTERS_MAX = 1_000
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+# A number in YAML 1.2, a text in 1.1.
+_EXPONENT = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+")
 _CONSTANTS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Pointer = Sequence[str | int]
+
+# One line that a person reads.
+_REASON_CHARACTERS_MAX = 400
 
 
 class SpecError(Exception):
     """A file that cannot be used, with the place and the reason."""
 
     def __init__(self, path: Path | str, line: int | None, reason: str) -> None:
+        reason = " ".join(reason.split())
+        reason = reason if len(reason) <= _REASON_CHARACTERS_MAX else f"{reason[:_REASON_CHARACTERS_MAX]}…"
         super().__init__(f"{path}:{line}: {reason}" if line else f"{path}: {reason}")
         self.path, self.line, self.reason = path, line, reason
 
@@ -44,8 +53,14 @@ class Document:
             raise SpecError(path, line, f"is not YAML: {error.problem}") from None
         except yaml.YAMLError as error:
             raise SpecError(path, None, f"is not YAML: {error}") from None
+        except RecursionError:
+            raise SpecError(path, None, "is nested too deep") from None
         self._made: dict[int, Any] = {}
-        self.root: Any = self._value(self._node)
+        self._open: set[int] = set()
+        try:
+            self.root: Any = self._value(self._node)
+        except RecursionError:
+            raise SpecError(path, None, "is nested too deep") from None
 
     def error(self, pointer: Pointer, reason: str) -> SpecError:
         """Return the error that names this file, the line of `pointer`, the pointer and the reason."""
@@ -73,17 +88,23 @@ class Document:
         if node is None:
             return None
         if isinstance(node, yaml.ScalarNode):
-            return _scalar(node)
-        known = self._made.get(id(node))
-        if known is not None:
-            return known
+            try:
+                return _scalar(node)
+            except ValueError as error:
+                raise SpecError(self.path, node.start_mark.line + 1, str(error)) from None
+        if id(node) in self._open:
+            raise SpecError(self.path, node.start_mark.line + 1, "an anchor holds itself")
+        if id(node) in self._made:
+            return self._made[id(node)]
+        self._open.add(id(node))
+        self._made[id(node)] = made = self._collection(node)
+        self._open.remove(id(node))
+        return made
+
+    def _collection(self, node: yaml.Node) -> Any:
         if isinstance(node, yaml.SequenceNode):
-            items: list[Any] = []
-            self._made[id(node)] = items
-            items.extend(self._value(item) for item in node.value)
-            return items
+            return [self._value(item) for item in node.value]
         members: dict[str, Any] = {}
-        self._made[id(node)] = members
         for key, value in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else None
             if name is None or name == "<<":
@@ -96,11 +117,13 @@ class Document:
 
 def _scalar(node: yaml.ScalarNode) -> Any:
     text: str = node.value
-    if node.style:
+    if node.style or (node.tag.endswith(":str") and not _EXPONENT.fullmatch(text)):
         return text
     if text.lower() in _CONSTANTS:
         return _CONSTANTS[text.lower()]
     if _INTEGER.fullmatch(text):
+        if len(text) > _INTEGER_CHARACTERS_MAX:
+            raise ValueError(f"a number of {len(text)} digits is too long")
         return int(text)
     if _FLOAT.fullmatch(text):
         return float(text)

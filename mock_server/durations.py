@@ -15,10 +15,10 @@ def parse_duration_ms(text: str) -> int:
     if match is None:
         raise ValueError(f"{text!r} is not a duration: write a number and a unit, such as 500ms, 2s, 1.5m, 1h or 30d")
     number, unit = match.groups()
-    milliseconds = round(float(number) * _UNITS_MS[unit])
+    milliseconds = float(number) * _UNITS_MS[unit]
     if milliseconds > DURATION_MS_MAX:
-        raise ValueError(f"{text!r} is more than a hundred years")
-    return milliseconds
+        raise ValueError(f"{text[:40]!r} is more than a hundred years")
+    return round(milliseconds)
 
 
 def parse_range_ms(text: str) -> tuple[int, int]:

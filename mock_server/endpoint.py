@@ -11,7 +11,7 @@ import logging
 import re
 import traceback
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -36,7 +36,7 @@ _HOST = re.compile(rb"[A-Za-z0-9._~-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}
 _KNOWN_HOSTS_MAX = 1_000
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """A reply, and what the journal says of it besides."""
 
     reply: Reply
@@ -191,9 +191,9 @@ class Endpoint:
             raise self._violated(compiled, violations, [])
         page, size = compiled.task_type.page_parameters or ("", "")
         tasks = world.store.page(compiled.task_type.name, values.get(page, 1), values.get(size, 30))
-        now_ms = world.clock.now_ms()
-        scenes = [scene_at(task, now_ms, world.tag) for task in tasks]
-        return Answer(Reply(200, compiled.reply.render(PageScene(scenes, world.request_id()))))
+        now_ms, request_id = world.clock.now_ms(), world.request_id()
+        scenes = [scene_at(task, now_ms, world.tag, request_id) for task in tasks]
+        return Answer(Reply(200, compiled.reply.render(PageScene(scenes, request_id))))
 
     def _check_slots(self, world: World, compiled: Compiled, group: Any, now_ms: int) -> None:
         concurrency = compiled.task_type.concurrency
@@ -245,7 +245,7 @@ class Endpoint:
         refused = Refused("crash", {"what": "omnimock itself crashed; this is a defect, please report it"})
         answer = self._refusal(world, refused)
         explanation = {**(answer.explanation or {}), "traceback": traceback.format_exception(error)}
-        return answer._replace(explanation=explanation)
+        return msgspec.structs.replace(answer, explanation=explanation)
 
     def _hints(self, world: World, hint: str, note: str, warnings: list[Violation]) -> dict[str, Any]:
         return {

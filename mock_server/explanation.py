@@ -20,18 +20,22 @@ def to_header(explanation: dict[str, Any]) -> bytes:
     if len(text) <= BYTES_MAX:
         return text
     short = {key: _shortened(value) for key, value in explanation.items()}
-    cut = 0
-    while len(text := _dumped({**short, "cut": cut})) > BYTES_MAX:
-        longest = max(("violations", "warnings"), key=lambda name: len(short.get(name) or ()))
-        if not short.get(longest):
-            return _dumped({"journal": explanation.get("journal"), "cut": "all"})
-        short[longest] = short[longest][:-1]
-        cut += 1
-    return text
+    found = [(name, each) for name in ("violations", "warnings") for each in short.pop(name, None) or ()]
+    # The frame holds the largest count, so that what is put in afterwards never makes it longer.
+    room = BYTES_MAX - len(_dumped({**short, "violations": [], "warnings": [], "cut": len(found)}))
+    if room < 0:
+        return _dumped({"journal": explanation.get("journal"), "cut": "all"})
+    kept: dict[str, list[Any]] = {}
+    for count, (name, each) in enumerate(found):
+        room -= len(_dumped(each)) + 1
+        if room < 0:
+            return _dumped({**short, **kept, "cut": len(found) - count})
+        kept.setdefault(name, []).append(each)
+    return _dumped({**short, **kept, "cut": 0})
 
 
-def _dumped(explanation: dict[str, Any]) -> bytes:
-    return json.dumps(explanation, ensure_ascii=True, separators=(",", ":")).encode("ascii")
+def _dumped(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode("ascii")
 
 
 def _shortened(value: Any) -> Any:

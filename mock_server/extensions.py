@@ -45,7 +45,7 @@ class _Walk:
             for key, member in value.items():
                 if key.startswith("x-") and not names:
                     self.check(key, member, pointer)
-                elif names or key not in _VALUES:
+                elif names or not (key in _VALUES or (key == "examples" and isinstance(member, list))):
                     self.visit(member, (*pointer, key), names=not names and key in _MAPS_OF_NAMES)
 
     def check(self, name: str, value: Any, parent: Pointer) -> None:

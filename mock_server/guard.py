@@ -17,7 +17,7 @@ def refusal(url: str, allowed_hosts: Collection[str]) -> str:
         return f"{url[:200]!r} is not an address: {error}"
     if parts.scheme not in ("http", "https") or not host:
         return f"{url[:200]!r} is not an http(s) address"
-    if host in allowed_hosts or _is_loopback(host):
+    if _is_loopback(host) or any(host == allowed.lower().rstrip(".") for allowed in allowed_hosts):
         return ""
     return f"{host} is not this machine; --callback-allow {host} would send there"
 

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from itertools import chain
 from typing import Any, Literal
 
 import msgspec
@@ -40,6 +41,7 @@ class Journal:
     def __init__(self, room: Room) -> None:
         self._room = room
         self._entries: deque[tuple[int, Exchange | Attempt]] = deque()
+        self._closed = False
         self.next_number = 1
 
     def exchange(
@@ -52,10 +54,12 @@ class Journal:
         explanation: dict[str, Any] | None,
     ) -> None:
         """Record a request with its reply, or with None where the client left before it was answered."""
-        size = _ENTRY_BYTES + len(incoming.body) + (len(reply.body) if reply else 0)
-        if size > _KEPT_BODY_BYTES_MAX:
+        if len(incoming.body) > _KEPT_BODY_BYTES_MAX or (reply and len(reply.body) > _KEPT_BODY_BYTES_MAX):
             incoming, reply = _shortened(incoming, reply)
-            size = _ENTRY_BYTES + 2 * _KEPT_BODY_BYTES_MAX
+        size = _ENTRY_BYTES + len(incoming.path) + len(incoming.query) + len(incoming.body)
+        size += sum(map(len, chain.from_iterable(incoming.headers))) + (len(reply.body) if reply else 0)
+        if explanation is not None:
+            size += len(msgspec.json.encode(explanation))
         self._keep(size, Exchange(self.next_number, at_ms, incoming, reply, operation, task_id, explanation))
 
     def attempt(self, make: Callable[[int], Attempt]) -> Attempt:
@@ -69,6 +73,11 @@ class Journal:
         """The entries that are still kept, oldest first."""
         return [entry for _, entry in self._entries]
 
+    def close(self) -> None:
+        """Forget everything, give the room back, and keep nothing more."""
+        self.clear()
+        self._closed = True
+
     def clear(self) -> None:
         """Forget everything, and give the room back."""
         self._room.used -= sum(size for size, _ in self._entries)
@@ -76,6 +85,8 @@ class Journal:
 
     def _keep(self, size: int, entry: Exchange | Attempt) -> None:
         self.next_number += 1
+        if self._closed:
+            return
         entries, room = self._entries, self._room
         entries.append((size, entry))
         room.used += size

@@ -56,7 +56,7 @@ class Library:
         length = _whole(seconds, self._shortest)
         nearest = self._files[ratio, str(min(max(length, self._shortest), self._longest)), sound]
         asked = [f"aspect ratio {aspect_ratio}"] if aspect_ratio and aspect_ratio != ratio else []
-        asked += [f"length {seconds}"] if seconds not in (None, str(nearest.seconds)) else []
+        asked += [f"length {seconds}"] if seconds is not None and str(seconds) != str(nearest.seconds) else []
         note = f"no prepared video has {' and '.join(asked)}" if asked else ""
         return nearest, f"{note}: the result is {ratio}, {nearest.seconds} s" if note else ""
 

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-import jsonschema_rs
-
 from mock_server.rules import keyword_sources
+from mock_server.schemas import compile_schema
 from mock_server.spec import Operation, Spec, best_confidence
 from mock_server.validation import Violation, allowed, shown
 
@@ -19,7 +18,7 @@ class Parameters:
         self._schemas: Mapping[str, Any] = operation.query_parameters
         self._defaults = {name: schema["default"] for name, schema in self._schemas.items() if "default" in schema}
         self._validators = {
-            name: jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+            name: compile_schema(spec.document, schema, (*operation.pointer, "parameters"))
             for name, schema in self._schemas.items()
         }
 

@@ -1,9 +1,13 @@
 """JSON pointers (RFC 6901) into plain values, and patterns of them with `*` for every item of an array."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 Path = tuple[str | int, ...]
+
+# An index is written in plain digits, without a leading zero; nobody has an array of a billion items.
+_INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
 class _Missing:
@@ -33,7 +37,7 @@ def lookup(value: Any, parts: tuple[str, ...]) -> Any:
             if part not in value:
                 return MISSING
             value = value[part]
-        elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
+        elif isinstance(value, list) and _INDEX.fullmatch(part) and int(part) < len(value):
             value = value[int(part)]
         else:
             return MISSING
@@ -63,7 +67,7 @@ def find(value: Any, parts: tuple[str, ...], path: Path = ()) -> Iterator[tuple[
     elif isinstance(value, dict) and parts[0] in value:
         yield from find(value[parts[0]], parts[1:], (*path, parts[0]))
     elif isinstance(value, list):
-        chosen = range(len(value)) if parts[0] == "*" else [int(parts[0])] if parts[0].isdigit() else []
+        chosen = range(len(value)) if parts[0] == "*" else [int(parts[0])] if _INDEX.fullmatch(parts[0]) else []
         for index in chosen:
             if index < len(value):
                 yield from find(value[index], parts[1:], (*path, index))

@@ -25,6 +25,7 @@ class AiohttpPost:
 
     def __init__(self) -> None:
         self._aiohttp: Any = None
+        self._yarl: Any = None
         self._session: Any = None
         self._loading = asyncio.Lock()
 
@@ -34,7 +35,8 @@ class AiohttpPost:
         aiohttp = self._aiohttp
         try:
             async with session.post(
-                url,
+                # As it was given: a signature in a query does not survive being quoted anew.
+                self._yarl.URL(url, encoded=url.isascii()),
                 data=body,
                 headers=headers,
                 allow_redirects=False,
@@ -56,6 +58,7 @@ class AiohttpPost:
             if self._session is None:
                 # The import takes a third of a second: in a thread it holds up nobody.
                 self._aiohttp = await asyncio.to_thread(importlib.import_module, "aiohttp")
+                self._yarl = importlib.import_module("yarl")
                 self._session = self._aiohttp.ClientSession(
                     connector=self._aiohttp.TCPConnector(limit=0),
                     cookie_jar=self._aiohttp.DummyCookieJar(),

@@ -1,14 +1,20 @@
 """Reads a spec from its file: checks it, resolves its references, and returns it as the values of `spec.py`."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import jsonschema_rs
+import msgspec
 
 from mock_server.document import Document, Pointer
 from mock_server.durations import parse_duration_ms, parse_range_ms
 from mock_server.extensions import check_extensions
 from mock_server.lifecycle import Lifecycle, Status
 from mock_server.problems import Problem
+from mock_server.resources import resource
+from mock_server.schemas import compile_schema
 from mock_server.spec import (
     CONFIDENCES,
     Concurrency,
@@ -38,14 +44,12 @@ class _Reader:
     def __init__(self, document: Document) -> None:
         self.document = document
         self.root: Any = document.root
-        if not isinstance(self.root, dict) or not str(self.root.get("openapi", "")).startswith("3.1"):
-            raise document.error((), "is not an OpenAPI 3.1 file: it starts with `openapi: 3.1.0`")
+        shape = resource("fixtures/schemas/openapi-shape.schema.json").read_bytes()
+        self.shape: dict[str, Any] = {key: value for key, value in msgspec.json.decode(shape).items() if key != "$id"}
 
     def read(self) -> Spec:
+        self.check_openapi()
         check_extensions(self.document)
-        for name in ("paths", "x-task-types", "x-problems", "x-refusals"):
-            if name not in self.root:
-                raise self.document.error((), f"has no `{name}`; see docs/spec-extensions.md")
         if "x-dialects" in self.root:
             raise self.document.error(("x-dialects",), "is described but not served by this version: take it out")
         sources = {
@@ -85,6 +89,39 @@ class _Reader:
             sources=sources,
         )
 
+    def check_openapi(self) -> None:
+        """What is read below is there, and of the right kind."""
+        if not isinstance(self.root, dict) or not re.fullmatch(r"3\.1\.\d+", str(self.root.get("openapi"))):
+            raise self.document.error((), "is not an OpenAPI 3.1 file: it starts with `openapi: 3.1.0`")
+        for name in ("paths", "x-task-types", "x-problems", "x-refusals"):
+            if name not in self.root:
+                raise self.document.error((), f"has no `{name}`; see docs/spec-extensions.md")
+        self.check_shape(self.root, self.shape, ())
+
+    def check_shape(self, value: Any, shape: Any, pointer: Pointer) -> None:
+        """The deepest complaint is the one that names the slip."""
+        errors = jsonschema_rs.Draft202012Validator(shape).iter_errors(value)
+        for error in sorted(errors, key=lambda each: -len(each.instance_path)):
+            raise self.document.error((*pointer, *error.instance_path), error.message)
+
+    def duration(self, text: str, pointer: Pointer) -> int:
+        try:
+            return parse_duration_ms(text)
+        except ValueError as error:
+            raise self.document.error(pointer, str(error)) from None
+
+    def range(self, text: str, pointer: Pointer) -> tuple[int, int]:
+        try:
+            return parse_range_ms(text)
+        except ValueError as error:
+            raise self.document.error(pointer, str(error)) from None
+
+    def schema(self, value: Any, pointer: Pointer) -> Any:
+        """Return a schema with its references resolved, and known to be sound."""
+        resolved = self.resolved(value, pointer)
+        compile_schema(self.document, resolved, pointer)
+        return resolved
+
     def known(self, name: str, among: Mapping[str, Any], pointer: Pointer, kind: str) -> None:
         if name not in among:
             raise self.document.error(pointer, f"names the {kind} {name!r}; there are {', '.join(among)}")
@@ -114,7 +151,7 @@ class _Reader:
             lifecycle = Lifecycle(statuses)
         except ValueError as error:
             raise self.document.error((*pointer, "statuses"), str(error)) from None
-        pace_ms = {key: parse_range_ms(value["for"]) for key, value in raw["pace"].items()}
+        pace_ms = {key: self.range(value["for"], (*pointer, "pace", key, "for")) for key, value in raw["pace"].items()}
         for key in pace_ms:
             self.known(key, statuses, (*pointer, "pace", key), "status")
         for key, status in statuses.items():
@@ -122,7 +159,10 @@ class _Reader:
                 raise self.document.error((*pointer, "pace"), f"does not say how long a task stays {key!r}")
         failures = {}
         for key, value in raw.get("failures", {}).items():
-            pace = {status: parse_range_ms(text) for status, text in value.get("pace", {}).items()}
+            pace = {
+                status: self.range(text, (*pointer, "failures", key, "pace", status))
+                for status, text in value.get("pace", {}).items()
+            }
             for status in pace:
                 self.known(status, statuses, (*pointer, "failures", key, "pace", status), "status")
             failures[key] = Failure(key, value.get("message", ""), {**pace_ms, **pace}, source_names(value["source"]))
@@ -140,11 +180,23 @@ class _Reader:
             pace_ms=pace_ms,
             failures=failures,
             concurrency=concurrency,
-            result=_result(raw.get("result")),
+            result=self.result(raw.get("result"), (*pointer, "result")),
             units_per_second=tuple((row["units"], row["when"]) for row in raw.get("units", {}).get("per-second", ())),
             replies=raw["replies"],
             page_parameters=(page["page"], page["size"]) if page else None,
             pointer=pointer,
+        )
+
+    def result(self, raw: Any, pointer: Pointer) -> Result | None:
+        if raw is None:
+            return None
+        sound = raw.get("sound")
+        return Result(
+            seconds=raw["seconds"],
+            aspect_ratio=raw["aspect-ratio"],
+            sound=(sound["at"], sound["is"]) if sound else None,
+            watermark=raw.get("watermark"),
+            expires_after_ms=self.duration(raw["expires"]["after"], (*pointer, "expires", "after")),
         )
 
     def operations(self, task_types: Mapping[str, TaskType]) -> list[Operation]:
@@ -171,25 +223,30 @@ class _Reader:
         return found
 
     def operation(self, path: str, method: str, raw: Any, pointer: tuple[str, ...]) -> Operation:
-        body = raw.get("requestBody", {}).get("content", {}).get("application/json", {})
+        body = self.shared(raw.get("requestBody", {}), "body", (*pointer, "requestBody"))
+        body = body.get("content", {}).get("application/json", {})
         schema_pointer: Pointer = (*pointer, "requestBody", "content", "application/json", "schema")
-        if ref := body.get("schema", {}).get("$ref"):
+        if isinstance(ref := body.get("schema", {}).get("$ref"), str):
             schema_pointer = tuple(ref.removeprefix("#/").split("/"))
+        parameters = [
+            self.shared(each, "parameter", (*pointer, "parameters", index))
+            for index, each in enumerate(raw.get("parameters", []))
+        ]
         return Operation(
             id=raw.get("operationId", f"{method} {path}"),
             method=method.upper(),
             path=path,
             role=raw["x-task"]["role"],
             task_type=raw["x-task"]["type"],
-            body_schema=self.resolved(body["schema"], schema_pointer) if body else None,
+            body_schema=self.schema(body["schema"], schema_pointer) if "schema" in body else None,
             body_schema_pointer=schema_pointer,
             examples={
-                name: self.resolved(value, (*pointer, "requestBody"))["value"]
+                name: self.shared(value, "example", (*pointer, "requestBody")).get("value")
                 for name, value in body.get("examples", {}).items()
             },
             query_parameters={
-                each["name"]: self.resolved(each["schema"], (*pointer, "parameters", index))
-                for index, each in enumerate(raw.get("parameters", []))
+                each["name"]: self.schema(each["schema"], (*pointer, "parameters", index, "schema"))
+                for index, each in enumerate(parameters)
                 if each["in"] == "query"
             },
             response_schemas=self.response_schemas(raw, pointer),
@@ -201,9 +258,9 @@ class _Reader:
         schemas = {}
         for status, value in raw.get("responses", {}).items():
             place = (*pointer, "responses", status)
-            content = self.resolved(value, place).get("content", {}).get("application/json")
-            if content is not None:
-                schemas[status] = content["schema"]
+            content = self.shared(value, "body", place).get("content", {}).get("application/json", {})
+            if "schema" in content:
+                schemas[status] = self.schema(content["schema"], place)
         return schemas
 
     def delivery(self, raw: Any, pointer: tuple[str, ...]) -> Delivery | None:
@@ -226,11 +283,11 @@ class _Reader:
         return Delivery(
             url=expression[1:-1],
             statuses=tuple(raw["send"]["statuses"]),
-            timeout_ms=parse_duration_ms(raw["timeout"]["after"]),
-            retries_ms=tuple(parse_duration_ms(text) for text in raw["retries"]["after"]),
+            timeout_ms=self.duration(raw["timeout"]["after"], (*place, "timeout", "after")),
+            retries_ms=tuple(self.duration(text, (*place, "retries", "after")) for text in raw["retries"]["after"]),
             signed="signature" in raw,
             body=raw["body"],
-            schema=self.resolved(body.get("schema", {}), place),
+            schema=self.schema(body.get("schema", {}), place),
             pointer=place,
         )
 
@@ -240,6 +297,14 @@ class _Reader:
                 claim = scheme["x-auth"].get("world-claim")
                 return str(claim) if claim else None
         return None
+
+    def shared(self, value: Any, kind: str, pointer: Pointer) -> Any:
+        """Return a part, or the shared component that stands for it, which must have the shape of its kind too."""
+        if "$ref" not in value:
+            return value
+        resolved = self.resolved(value, pointer)
+        self.check_shape(resolved, {"$defs": self.shape["$defs"], "$ref": f"#/$defs/{kind}"}, pointer)
+        return resolved
 
     def resolved(self, value: Any, pointer: Pointer, inside: tuple[str, ...] = ()) -> Any:
         """Put what each `$ref` names in its place."""
@@ -275,16 +340,3 @@ def _named_sources(value: Any, pointer: Pointer, *, inside: bool) -> Iterator[tu
                     yield from ((place, name) for name in source_names(group))
             elif key not in _TEMPLATES_AND_SCHEMAS:
                 yield from _named_sources(member, place, inside=inside or key.startswith("x-"))
-
-
-def _result(raw: Any) -> Result | None:
-    if raw is None:
-        return None
-    sound = raw.get("sound")
-    return Result(
-        seconds=raw["seconds"],
-        aspect_ratio=raw["aspect-ratio"],
-        sound=(sound["at"], sound["is"]) if sound else None,
-        watermark=raw.get("watermark"),
-        expires_after_ms=parse_duration_ms(raw["expires"]["after"]),
-    )

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-import jsonschema_rs
 import msgspec
 
 from mock_server.identifiers import derived_uuid
 from mock_server.lifecycle import step_index
 from mock_server.pointers import parse, reader
+from mock_server.schemas import compile_schema
 from mock_server.spec import Spec, TaskType
 from mock_server.task import Task
 from mock_server.templates import Expression, Language, Template, TemplateError
@@ -54,11 +54,12 @@ class Replies:
     def __init__(self, spec: Spec, task_type: TaskType, callback: tuple[Any, tuple[str | int, ...]] | None) -> None:
         """Compile; raise SpecError for an unknown expression. `callback` is a template and where it stands."""
         self._inputs: dict[tuple[str, ...], Callable[[Any], Any]] = {}
-        language = _task_language(task_type, self._input_index)
+        language = _task_language(spec, task_type, self._input_index)
         page_language = Language(
-            {**language.names, "$mock.request_id": Expression(lambda page: page.request_id)},
-            language.prefixed,
-            {"$tasks": lambda page: page.scenes},
+            names={"$mock.request_id": Expression(lambda page: page.request_id)},
+            prefixed={},
+            items={"$tasks": lambda page: page.scenes},
+            item_language=language,
         )
         place = (*task_type.pointer, "replies")
         self.templates = {
@@ -87,15 +88,6 @@ def scene_at(task: Task, now_ms: int, world_tag: str, request_id: str = "") -> S
     return Scene(task, step_index(task.plan, now_ms), world_tag, request_id)
 
 
-def misfits(schema: Any, body: bytes) -> list[str]:
-    """Return what keeps a rendered reply from fitting its own schema."""
-    validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
-    value = msgspec.json.decode(body)
-    if validator.is_valid(value):
-        return []
-    return [f"{error.message} at {list(error.instance_path)}" for error in validator.iter_errors(value)]
-
-
 def _compiled(spec: Spec, source: Any, language: Language, pointer: tuple[str | int, ...]) -> Template:
     try:
         return Template(source, language)
@@ -103,8 +95,8 @@ def _compiled(spec: Spec, source: Any, language: Language, pointer: tuple[str | 
         raise spec.document.error((*pointer, *error.place), error.reason) from None
 
 
-def _task_language(task_type: TaskType, input_index: Callable[[str], int]) -> Language:
-    units = _units(task_type)
+def _task_language(spec: Spec, task_type: TaskType, input_index: Callable[[str], int]) -> Language:
+    units = _units(spec, task_type)
 
     def from_body(pointer: str) -> Expression:
         index = input_index(pointer)
@@ -136,11 +128,12 @@ def _result_url(scene: Scene, ending: str) -> str:
     return f"{scene.task.base_url}{MEDIA_PATH}/{scene.world_tag}/{scene.task.id}{ending}"
 
 
-def _units(task_type: TaskType) -> Callable[[Task], str | None]:
+def _units(spec: Spec, task_type: TaskType) -> Callable[[Task], str | None]:
     """The units of a task are worked out when somebody asks: most replies do not."""
+    place = (*task_type.pointer, "units", "per-second")
     rows = [
-        (Decimal(units), jsonschema_rs.Draft202012Validator(when).is_valid)
-        for units, when in task_type.units_per_second
+        (Decimal(units), compile_schema(spec.document, when, (*place, index, "when")).is_valid)
+        for index, (units, when) in enumerate(task_type.units_per_second)
     ]
 
     def units(task: Task) -> str | None:

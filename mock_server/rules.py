@@ -5,7 +5,7 @@ is sure enough for it, and the rules that hold on its day. What a profile drops 
 one validator does all the work; rules of severity `warn` go into a second schema, whose violations only warn.
 """
 
-import re
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -78,9 +78,19 @@ def choose_profile(spec: Spec, text: str | None) -> Profile:
     name, at, date = (text or spec.default_profile).partition("@")
     if name not in spec.profiles:
         raise ValueError(f"there is no profile {name!r}; there are {', '.join(spec.profiles)}")
-    if at and not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", date, re.ASCII):
+    if at and not _is_day(date):
         raise ValueError(f"{text!r}: after the @ stands a date such as 2026-05-01")
-    return Profile(spec.profiles[name], date or newest_date(spec))
+    profile = Profile(spec.profiles[name], date or newest_date(spec))
+    if not at and not any(profile.keeps(rule.sources, spec.sources) for rule in all_rules(spec)):
+        return Profile(spec.profiles[name], "")
+    return profile
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return datetime.date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def newest_date(spec: Spec) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -32,12 +33,17 @@ HEAD_SECONDS_MAX = 15.0
 REQUEST_SECONDS_MAX = 120.0
 # Longer than clients pause between polls, so that a kept connection is still there.
 KEEP_ALIVE_SECONDS = 75
+_OFFERS = frozenset((b"connection", b"upgrade", b"http2-settings"))
 # For clients that open thousands of connections.
 OPEN_FILES_WANTED = 65_536
 
 
 class TwinProtocol(HttpToolsProtocol):
-    """HTTP/1.1 with a bound on the size and the time of a request."""
+    """HTTP/1.1 with a bound on the size and the time of a request, and without upgrades.
+
+    A client may offer HTTP/2 beside a request (`Upgrade: h2c`, as Java's does). The parser takes the offer for the end
+    of HTTP and drops the body, so the request is fed to it again without the offer.
+    """
 
     app: Any
 
@@ -49,30 +55,58 @@ class TwinProtocol(HttpToolsProtocol):
         self.since: float | None = self.loop.time()
 
     def data_received(self, data: bytes) -> None:
-        """Count what comes before a request's headers end."""
+        """Take in some bytes, unless they make the head of a request too large."""
         if self.in_head:
             if not self.head_bytes:
                 self.since = self.loop.time()
             self.head_bytes += len(data)
-        super().data_received(data)
-        if self.in_head and self.head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
-            explanation = {
-                "came": f"{self.head_bytes} bytes of headers and no end",
-                "allowed": f"{HEAD_BYTES_MAX} bytes",
-            }
-            self.refuse("headers-too-large", explanation)
+            if self.head_bytes > HEAD_BYTES_MAX:
+                end = data.find(b"\r\n\r\n")
+                size = self.head_bytes - len(data) + (len(data) if end < 0 else end)
+                if size > HEAD_BYTES_MAX:
+                    explanation = {"came": f"{size} bytes of headers", "allowed": f"{HEAD_BYTES_MAX} bytes"}
+                    self.refuse("headers-too-large", explanation)
+                    return
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            self.decline(data[offer.args[0] :])
+        except httptools.HttpParserError:
+            self.send_400_response("The request is not HTTP/1.1")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take in a header; what comes after the body, a trailer, is none."""
+        if self.in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """The head has ended; what comes now is body."""
+        if self.parser.should_upgrade():
+            return
         self.in_head = False
         self.head_bytes = 0
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """The request is whole; what comes now is the next one's head."""
+        if self.parser.should_upgrade():
+            return
         self.in_head = True
         self.since = None
         super().on_message_complete()
+
+    def decline(self, rest: bytes) -> None:
+        """Feed the request to a new parser, without the offer to speak another protocol."""
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self.send_400_response("CONNECT is for proxies")
+            return
+        head = [b"%s %s HTTP/%s" % (method, self.url, self.parser.get_http_version().encode("ascii"))]
+        head += [b"%s: %s" % header for header in self.headers if header[0] not in _OFFERS]
+        self.parser = httptools.HttpRequestParser(self)
+        self.head_bytes = 0
+        self.data_received(b"\r\n".join([*head, b"", rest]))
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP as the provider would."""
@@ -80,7 +114,10 @@ class TwinProtocol(HttpToolsProtocol):
         self.refuse("request-malformed", explanation, msg)
 
     def refuse(self, event: str, explanation: dict[str, Any], detail: str = "") -> None:
-        """Answer a request that never became one, and close."""
+        """Answer a request that never became one, and close; one before it is answered first, and alone."""
+        if self.in_head and self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+            return
         incoming = Incoming("-", getattr(self, "url", b"")[:1_024], b"", [], b"")
         self.transport.write(_on_the_wire(self.app.endpoint.refuse(incoming, event, explanation, detail)))
         self.transport.close()
@@ -130,6 +167,13 @@ class TwinServer(uvicorn.Server):
                 if isinstance(connection, TwinProtocol) and connection.overdue(now):
                     connection.transport.abort()
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End; a request that is still coming in is not waited for."""
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, TwinProtocol) and not connection.in_head:
+                connection.transport.abort()
+        await super().shutdown(sockets=sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal ends the server cleanly, with exit status 0; the second ends it at once."""
@@ -184,11 +228,26 @@ def run(twin: Twin, listener: socket.socket, on_ready: Callable[[], None]) -> No
     TwinServer(config, on_ready).run(sockets=[listener])
 
 
-def write_ready_file(path: Path, url: str, port: int) -> None:
-    """Write the ready file in one step: whoever sees it can read it whole."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps({"base_url": url, "port": port, "pid": os.getpid()}) + "\n", encoding="utf-8")
-    temporary.replace(path)
+class ReadyFile:
+    """Says that the server answers, and where. It appears in one step: whoever sees it can read it whole."""
+
+    def __init__(self, path: Path) -> None:
+        """Take away an old one; raise OSError where a new one could not be written."""
+        self.path = path
+        self._temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        path.unlink(missing_ok=True)
+        self._temporary.write_bytes(b"")
+
+    def write(self, url: str, port: int) -> None:
+        """Let it appear."""
+        content = {"base_url": url, "port": port, "pid": os.getpid()}
+        self._temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
+        self._temporary.replace(self.path)
+
+    def remove(self) -> None:
+        """Take it away: the server has stopped."""
+        self.path.unlink(missing_ok=True)
+        self._temporary.unlink(missing_ok=True)
 
 
 def _raise_open_files() -> None:

@@ -51,9 +51,15 @@ class Settings:
         for key in self.api_keys:
             if not key or not key.isascii() or any(not "!" <= each <= "~" for each in key):
                 raise ValueError("api-key: a key is made of printable ASCII without spaces")
-        if self.media_base_url is not None:
-            parts = urlsplit(self.media_base_url)
-            if parts.scheme not in ("http", "https") or not parts.netloc or self.media_base_url.endswith("/"):
-                raise ValueError(
-                    f"media-base-url {self.media_base_url!r}: an http(s) address without a slash at its end is needed"
-                )
+        if self.media_base_url is not None and not _is_base_url(self.media_base_url):
+            raise ValueError(
+                f"media-base-url {self.media_base_url!r}: an http(s) address without a slash at its end is needed"
+            )
+
+
+def _is_base_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.netloc) and not text.endswith("/")

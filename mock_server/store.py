@@ -73,7 +73,8 @@ class Store:
         oldest = self._order[self._forgotten]
         self._forgotten += 1
         del self._by_id[oldest.id]
-        if oldest.external_id is not None:
+        # Where the profile lets an external id repeat, it belongs to the newest task that has it.
+        if oldest.external_id is not None and self._by_external_id.get(oldest.external_id) is oldest:
             del self._by_external_id[oldest.external_id]
         self._room.used -= 1
         if self._forgotten * 2 > len(self._order):

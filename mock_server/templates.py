@@ -48,6 +48,8 @@ class Language:
     names: Mapping[str, Expression]
     prefixed: Mapping[str, Callable[[str], Expression]]
     items: Mapping[str, Callable[[Scene], Iterable[Scene]]]
+    # What may be said of an item; where it is None, the same as outside.
+    item_language: "Language | None" = None
 
 
 class TemplateError(Exception):
@@ -103,10 +105,16 @@ class _Compiler:
         pieces = _EMBEDDED.split(source)
         if len(pieces) == 1:
             return [encode(source)]
-        readers = [
-            self._expression(piece, place).read if odd % 2 else _constant(piece) for odd, piece in enumerate(pieces)
+        expressions = [
+            self._expression(piece, place) if odd % 2 else Expression(_constant(piece))
+            for odd, piece in enumerate(pieces)
         ]
-        return [lambda scene: encode("".join([str(read(scene)) for read in readers]))]
+
+        def text(scene: Scene) -> bytes | None:
+            values = [expression.read(scene) for expression in expressions]
+            return None if None in values else encode("".join(map(_plain, values)))
+
+        return text if any(each.optional for each in expressions) else [text]  # type: ignore[list-item]
 
     def _when(self, source: Mapping[str, Any], place: tuple[str | int, ...]) -> _Part:
         self._only(source, ("$when", "$then"), place)
@@ -119,7 +127,8 @@ class _Compiler:
         items = self.language.items.get(source["$each"])
         if items is None:
             raise TemplateError((*place, "$each"), _unknown(source["$each"], self.language.items))
-        item = _renderer(self.compile(source["$item"], (*place, "$item")))
+        inner = _Compiler(self.language.item_language or self.language)
+        item = _renderer(inner.compile(source["$item"], (*place, "$item")))
         return [lambda scene: b"[" + b",".join(filter(None, map(item, items(scene)))) + b"]"]
 
     def _only(self, source: Mapping[str, Any], names: tuple[str, str], place: tuple[str | int, ...]) -> None:
@@ -176,6 +185,10 @@ def _hole(expression: Expression) -> _Part:
         return None if value is None else encode(value)
 
     return maybe
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else encode(value).decode()
 
 
 def _constant(text: str) -> Getter:

@@ -5,16 +5,16 @@ The usual request is valid, and is only asked whether it is. What exactly is wro
 
 import itertools
 import json
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
-import jsonschema_rs
 import msgspec
 
 from mock_server.checks import CHECKS, Check
 from mock_server.decoding import NotJson
 from mock_server.pointers import MISSING, join, lookup, parse
 from mock_server.rules import Profile, Rule, enforce, keyword_sources
+from mock_server.schemas import compile_schema
 from mock_server.spec import Operation, Spec, best_confidence
 from mock_server.templates import Expression, Language, Template, TemplateError
 
@@ -50,16 +50,14 @@ class Validation:
         self.spec = spec
         self.rules, self.warning_rules = enforced.rules, enforced.warning_rules
         self.schema = enforced.schema
-        try:
-            self._validator = jsonschema_rs.Draft202012Validator(enforced.schema, validate_formats=True)
-            self._warner = jsonschema_rs.Draft202012Validator(enforced.warnings, validate_formats=True)
-        except (ValueError, jsonschema_rs.ValidationError) as error:
-            raise spec.document.error(operation.body_schema_pointer, f"is not a JSON Schema: {error}") from None
+        place = operation.body_schema_pointer
+        self._validator = compile_schema(spec.document, enforced.schema, place, mask="the value")
+        self._warner = compile_schema(spec.document, enforced.warnings, place, mask="the value")
         self._is_valid = self._validator.is_valid
         self._is_clean = self._warner.is_valid
         # Nearly every body has neither violations nor warnings: one pass over both schemas tells.
         both = {**enforced.schema, "allOf": [enforced.warnings, *enforced.schema.get("allOf", ())]}
-        self._is_flawless = jsonschema_rs.Draft202012Validator(both, validate_formats=True).is_valid
+        self._is_flawless = compile_schema(spec.document, both, place).is_valid
         self._checks = [_compiled_check(spec, operation, rule) for rule in enforced.checks]
         self._original = operation.body_schema
         self._wire = WireMessages(spec)
@@ -76,7 +74,11 @@ class Validation:
         try:
             if not self._is_flawless(body):
                 found = [] if self._is_valid(body) else self._schema_violations(body)
-                warnings = [] if self._is_clean(body) else self._by_rule(self._warner, self.warning_rules, body)
+                warnings = (
+                    []
+                    if self._is_clean(body)
+                    else self._by_rule(self._warner.iter_errors(body), self.warning_rules, body)
+                )
         except ValueError as error:
             raise NotJson(f"the body is nested too deep to be checked: {error}") from None
         if body.__class__ is dict:
@@ -94,16 +96,17 @@ class Validation:
         return self._wire.text(violation, rule)
 
     def _schema_violations(self, body: Any) -> list[Violation]:
-        errors = itertools.islice(self._validator.iter_errors(body), VIOLATIONS_MAX)
+        errors = list(itertools.islice(self._validator.iter_errors(body), VIOLATIONS_MAX))
         found = [self._keyword_violation(error, body) for error in errors if error.schema_path[:1] != ["allOf"]]
-        return found + self._by_rule(self._validator, self.rules, body)
+        return found + self._by_rule(errors, self.rules, body)
 
-    def _by_rule(self, validator: Any, rules: tuple[Rule, ...], body: Any) -> list[Violation]:
+    def _by_rule(self, errors: Iterable[Any], rules: tuple[Rule, ...], body: Any) -> list[Violation]:
         """One violation for each rule that is broken, however often the body breaks it."""
         broken: dict[int, str] = {}
-        for error in itertools.islice(validator.iter_errors(body), VIOLATIONS_MAX):
+        for error in errors:
             if error.schema_path[:1] == ["allOf"]:
-                broken.setdefault(error.schema_path[1], join(tuple(error.instance_path)))
+                unexpected = getattr(error.kind, "unexpected", [])[:1]
+                broken.setdefault(error.schema_path[1], join((*error.instance_path, *unexpected)))
         return [self._rule_violation(rules[index], body, place, MISSING) for index, place in sorted(broken.items())]
 
     def _rule_violation(self, rule: Rule, body: Any, pointer: str, came: Any) -> Violation:
@@ -199,7 +202,7 @@ def _compiled_check(spec: Spec, operation: Operation, rule: Rule) -> Check3:
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise spec.document.error(place, f"rule {rule.id}: `with` does not suit the check: {error!r}") from None
     when = rule.when
-    return rule, check, (lambda body: True) if when is None else jsonschema_rs.Draft202012Validator(when).is_valid
+    return rule, check, (lambda body: True) if when is None else compile_schema(spec.document, when, place).is_valid
 
 
 _VIOLATION_LANGUAGE = Language(

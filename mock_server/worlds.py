@@ -107,16 +107,15 @@ class Worlds:
         self.on_close(world)
         world.closed = True
         world.store.clear()
-        world.journal.clear()
+        world.journal.close()
         del self._by_name[world.name], self._by_tag[world.tag]
 
     def _open(self, name: str) -> World:
         world = self._make(name)
         stale_before = self._seconds() - self._bounds.idle_seconds
-        while self._by_name:
-            oldest = next(iter(self._by_name.values()))
-            if len(self._by_name) < self._bounds.worlds and oldest.used_at > stale_before:
-                break
+        while self._by_name and (oldest := next(iter(self._by_name.values()))).used_at <= stale_before:
+            self.close(oldest)
+        while len(self._by_name) >= self._bounds.worlds:
             self.close(self._least_wanted())
         self._by_name[name] = self._by_tag[world.tag] = world
         self.on_open(world)

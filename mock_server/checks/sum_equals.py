@@ -15,6 +15,8 @@ def make(arguments: Mapping[str, Any]) -> Callable[[Any, str | None, Container[s
         if parts[0] not in body:
             return []
         numbers = [value for _, value in find(body, parts)]
+        if not numbers:
+            return []
         expected = lookup(body, total)
         expected = str(default) if expected is MISSING else expected
         if not all(_is_number(value) for value in (*numbers, expected)):

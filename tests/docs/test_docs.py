@@ -77,7 +77,7 @@ def _expressions(program: Program) -> list[str]:
 
     assert isinstance(program.replies["omni-video"], Replies)
     languages = (
-        _task_language(program.spec.task_types["omni-video"], lambda pointer: 0),
+        _task_language(program.spec, program.spec.task_types["omni-video"], lambda pointer: 0),
         _PROBLEM_LANGUAGE,
         _VIOLATION_LANGUAGE,
     )

@@ -1,0 +1,89 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mock_server.lifecycle import Plan, Step
+from mock_server.outbox import Delivery, Outbox, book_status_changes
+from mock_server.task import Task
+
+STATUSES = ("submitted", "processing", "succeed")
+TASK = Task(
+    "866889456698785798",
+    None,
+    "omni-video",
+    10,
+    Plan(tuple(map(Step, STATUSES)), (10, 20, 30)),
+    b"{}",
+    (),
+    None,
+    "http://twin.test",
+)
+URL = "http://127.0.0.1:9/hook"
+dues = st.lists(st.integers(0, 20), max_size=30)
+
+
+def booked(dues_ms: list[int]) -> tuple[Outbox, list[Delivery]]:
+    outbox = Outbox()
+    deliveries = [Delivery(str(number), TASK, 0, URL, due) for number, due in enumerate(dues_ms)]
+    for delivery in deliveries:
+        outbox.book(delivery)
+    return outbox, deliveries
+
+
+def in_order(deliveries: list[Delivery]) -> list[Delivery]:
+    return sorted(deliveries, key=lambda each: each.due_ms)
+
+
+@given(dues=dues, looks=st.lists(st.integers(0, 25)).map(sorted))
+def test_each_delivery_is_handed_out_once_when_it_is_due_and_in_order(dues: list[int], looks: list[int]) -> None:
+    outbox, deliveries = booked(dues)
+    handed: list[Delivery] = []
+    for now in looks:
+        handed += outbox.take_due(now)
+        assert handed == in_order([each for each in deliveries if each.due_ms <= now])
+    assert len(outbox) == len(deliveries) - len(handed)
+
+
+@given(dues=dues)
+def test_taking_all_empties_the_outbox_in_the_order_of_due_and_booking(dues: list[int]) -> None:
+    outbox, deliveries = booked(dues)
+    assert outbox.take_all() == in_order(deliveries)
+    assert (len(outbox), outbox.take_all(), outbox.next_due_ms) == (0, [], None)
+
+
+@given(dues=dues)
+def test_the_next_due_is_the_earliest(dues: list[int]) -> None:
+    outbox, _ = booked(dues)
+    assert outbox.next_due_ms == min(dues, default=None)
+
+
+@given(dues=dues)
+def test_somebody_is_told_exactly_when_the_earliest_changes(dues: list[int]) -> None:
+    outbox, told = Outbox(), list[int | None]()
+    outbox.on_earlier = lambda: told.append(outbox.next_due_ms)
+    for number, due in enumerate(dues):
+        outbox.book(Delivery(str(number), TASK, 0, URL, due))
+    records = [due for index, due in enumerate(dues) if due < min(dues[:index], default=due + 1)]
+    assert told == records
+
+
+def test_each_status_change_is_booked_for_its_moment() -> None:
+    outbox = Outbox()
+    book_status_changes(outbox, TASK, URL, STATUSES, "world")
+    assert [(each.due_ms, each.step, each.url, each.attempt) for each in outbox.take_all()] == [
+        (10, 0, URL, 1),
+        (20, 1, URL, 1),
+        (30, 2, URL, 1),
+    ]
+
+
+def test_only_the_named_statuses_are_booked() -> None:
+    outbox = Outbox()
+    book_status_changes(outbox, TASK, URL, ("succeed", "failed"), "world")
+    assert [each.step for each in outbox.take_all()] == [2]
+
+
+def test_delivery_ids_differ_by_world_task_and_step() -> None:
+    outbox = Outbox()
+    for tag in ("one", "two"):
+        book_status_changes(outbox, TASK, URL, STATUSES, tag)
+    assert len({each.id for each in outbox.take_all()}) == 6

@@ -1,0 +1,67 @@
+from typing import Any
+
+import pytest
+
+from mock_server.settings import BODY_BYTES_MAX, Settings
+
+
+def test_without_a_word_the_twin_is_local_and_open_to_any_key() -> None:
+    settings = Settings()
+    assert (settings.host, settings.port, settings.api_keys, settings.callback_allow) == ("127.0.0.1", 4747, (), ())
+    assert settings.body_bytes_max == BODY_BYTES_MAX == 33_554_432
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"clock": "manual"},
+        {"time_scale": 1_000_000.0},
+        {"time_scale": 0.001},
+        {"concurrency": 1},
+        {"body_bytes_max": 1},
+        {"mounts": ("", "/proxy/kling")},
+        {"api_keys": ("sk-1", "!~")},
+        {"media_base_url": "https://cdn.example.com"},
+        {"media_base_url": "http://127.0.0.1:8080/media"},
+    ],
+)
+def test_a_sound_setting_is_kept_as_it_is(given: dict[str, Any]) -> None:
+    settings = Settings(**given)
+    assert {name: getattr(settings, name) for name in given} == given
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"clock": "manual", "time_scale": 2.0}, "time-scale"),
+        ({"time_scale": 0.0}, "time-scale"),
+        ({"time_scale": -1.0}, "time-scale"),
+        ({"time_scale": float("nan")}, "time-scale"),
+        ({"time_scale": float("inf")}, "time-scale"),
+        ({"time_scale": 1_000_001.0}, "time-scale"),
+        ({"concurrency": 0}, "concurrency"),
+        ({"body_bytes_max": 0}, "body-bytes-max"),
+        ({"mounts": ("kling",)}, "mount"),
+        ({"mounts": ("/kling/",)}, "mount"),
+        ({"mounts": ("/",)}, "mount"),
+        ({"api_keys": ("",)}, "api-key"),
+        ({"api_keys": ("good", "a b")}, "api-key"),
+        ({"api_keys": ("a\n",)}, "api-key"),
+        ({"api_keys": ("schlüssel",)}, "api-key"),
+        ({"media_base_url": ""}, "media-base-url"),
+        ({"media_base_url": "cdn.example.com"}, "media-base-url"),
+        ({"media_base_url": "ftp://cdn.example.com"}, "media-base-url"),
+        ({"media_base_url": "https://cdn.example.com/"}, "media-base-url"),
+        ({"media_base_url": "https://"}, "media-base-url"),
+        ({"media_base_url": "http://[::1"}, "media-base-url"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused_by_its_name(given: dict[str, Any], name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        Settings(**given)
+
+
+def test_a_refused_key_is_not_repeated() -> None:
+    with pytest.raises(ValueError, match="api-key") as caught:
+        Settings(api_keys=("sk secret",))
+    assert "secret" not in str(caught.value)
