@@ -157,32 +157,29 @@ def _serve(settings: Settings, ready_path: Path | None) -> None:
     from mock_server.twin import load_program, make_twin
 
     twin = make_twin(settings, load_program(settings))
-    try:
-        listener = listen(settings.host, settings.port)
-    except OSError as error:
-        hint = "; --port 0 takes a free one" if settings.port else ""
-        raise ValueError(
-            f"cannot listen on {settings.host} port {settings.port}: {error.strerror or error}{hint}"
-        ) from None
-    port = listener.getsockname()[1]
-    url = base_url(settings.host, port)
-    twin.endpoint.own_base_url = url
-    try:
-        ready_file = ReadyFile(ready_path) if ready_path is not None else None
-    except OSError as error:
-        listener.close()
-        raise ValueError(f"ready-file {ready_path}: {error.strerror or error}") from None
+    with contextlib.ExitStack() as at_the_end:
+        ready_file = None
+        if ready_path is not None:
+            try:
+                ready_file = ReadyFile(ready_path)
+            except OSError as error:
+                raise ValueError(f"ready-file {ready_path}: {error.strerror or error}") from None
+            at_the_end.callback(ready_file.remove)
+        try:
+            listener = listen(settings.host, settings.port)
+        except OSError as error:
+            hint = "; --port 0 takes a free one" if settings.port else ""
+            where = f"{settings.host} port {settings.port}"
+            raise ValueError(f"cannot listen on {where}: {error.strerror or error}{hint}") from None
+        port = listener.getsockname()[1]
+        url = twin.endpoint.own_base_url = base_url(settings.host, port)
 
-    def on_ready() -> None:
-        if ready_file is not None:
-            ready_file.write(url, port)
-        click.echo(_welcome(twin.program, settings, url))
+        def on_ready() -> None:
+            if ready_file is not None:
+                ready_file.write(url, port)
+            click.echo(_welcome(twin.program, settings, url))
 
-    try:
         run(twin, listener, on_ready)
-    finally:
-        if ready_file is not None:
-            ready_file.remove()
     click.echo("omnimock has stopped", err=True)
 
 

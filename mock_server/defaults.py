@@ -38,6 +38,8 @@ def defaults_from_project(folder: Path, serve: click.Command) -> dict[str, Any]:
         if name not in known:
             raise ValueError(f"{path}: [tool.omnimock] {name}: {_no_setting(name, known)}")
         option = known[name]
+        if isinstance(value, dict):
+            raise ValueError(f"{path}: [tool.omnimock] {name} is a table; it is a value")
         if expected := _misfit(option, value):
             raise ValueError(f"{path}: [tool.omnimock] {name} = {value!r}: {expected} is expected")
         defaults[str(option.name)] = value

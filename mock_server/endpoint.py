@@ -27,7 +27,7 @@ from mock_server.reply import PageScene, ProblemScene, scene_at
 from mock_server.routes import slot_text
 from mock_server.scenarios import Scenario
 from mock_server.task import Task
-from mock_server.validation import Violation
+from mock_server.validation import VIOLATIONS_MAX, Violation
 from mock_server.worlds import World, Worlds
 
 log = logging.getLogger("omnimock")
@@ -220,6 +220,8 @@ class Endpoint:
 
     def _violated(self, compiled: Compiled, violations: list[Violation], warnings: list[Violation]) -> Refused:
         explanation: dict[str, Any] = {"violations": list(map(msgspec.structs.asdict, violations))}
+        if len(violations) >= VIOLATIONS_MAX:
+            explanation["more"] = f"of wrong values the first {VIOLATIONS_MAX} are listed, of broken rules all"
         if warnings:
             explanation["warnings"] = list(map(msgspec.structs.asdict, warnings))
         if compiled.submission is not None:

@@ -213,9 +213,9 @@ def _reader(expression: str | None, schema: Any) -> Reader:
         return lambda body: None
     parts = parse(expression.removeprefix("$request.body#"))
     default: Any = schema
-    for part in parts:
-        default = default.get("properties", {}).get(part, {})
-    return reader(parts, default.get("default"))
+    for part in (*(each for part in parts for each in ("properties", part)), "default"):
+        default = default.get(part) if isinstance(default, dict) else None
+    return reader(parts, default)
 
 
 def _text_reader(expression: str | None) -> Callable[[Any], str | None]:

@@ -119,6 +119,8 @@ class _Reader:
     def schema(self, value: Any, pointer: Pointer) -> Any:
         """Return a schema with its references resolved, and known to be sound."""
         resolved = self.resolved(value, pointer)
+        if not isinstance(resolved, dict):
+            raise self.document.error(pointer, "is a schema that is not an object")
         compile_schema(self.document, resolved, pointer)
         return resolved
 
@@ -267,6 +269,8 @@ class _Reader:
         for name, callback in raw.get("callbacks", {}).items():
             for expression, item in callback.items():
                 for method, operation in item.items():
+                    if method not in METHODS:
+                        continue
                     place = (*pointer, "callbacks", name, expression, method)
                     if "x-delivery" not in operation:
                         raise self.document.error(place, "has no `x-delivery`, so the twin cannot send it")

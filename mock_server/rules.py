@@ -135,7 +135,7 @@ def _rules_of(spec: Spec, operation: Operation) -> list[Rule]:
     found: list[Rule] = []
     for place in ("allOf", "x-held-rules", "x-checks"):
         for index, member in enumerate(schema.get(place, ())):
-            if "x-rule" not in member:
+            if not isinstance(member, dict) or "x-rule" not in member:
                 pointer = (*operation.body_schema_pointer, place, index)
                 raise spec.document.error(pointer, "stands among the rules without an `x-rule` that names it")
             rule = _rule(spec, member)

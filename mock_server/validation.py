@@ -48,16 +48,18 @@ class Validation:
         """Compile; raise SpecError where a rule names an unknown check or a schema is not sound."""
         enforced = enforce(spec, operation, profile)
         self.spec = spec
-        self.rules, self.warning_rules = enforced.rules, enforced.warning_rules
         self.schema = enforced.schema
-        place = operation.body_schema_pointer
-        self._validator = compile_schema(spec.document, enforced.schema, place, mask="the value")
-        self._warner = compile_schema(spec.document, enforced.warnings, place, mask="the value")
-        self._is_valid = self._validator.is_valid
-        self._is_clean = self._warner.is_valid
-        # Nearly every body has neither violations nor warnings: one pass over both schemas tells.
-        both = {**enforced.schema, "allOf": [enforced.warnings, *enforced.schema.get("allOf", ())]}
-        self._is_flawless = compile_schema(spec.document, both, place).is_valid
+        self.rules, self.warning_rules = enforced.rules, enforced.warning_rules
+        document, place = spec.document, operation.body_schema_pointer
+        # Nearly every body has neither violations nor warnings, and one pass over everything tells.
+        everything = {**enforced.schema, "allOf": [enforced.warnings, *enforced.schema.get("allOf", ())]}
+        self._is_flawless = compile_schema(document, everything, place).is_valid
+        shape = {key: value for key, value in enforced.schema.items() if key != "allOf"}
+        self._shape = compile_schema(document, shape, place, mask="the value")
+        self._rules, self._warnings = (
+            [(rule, compile_schema(document, rule.schema, place, mask="the value")) for rule in rules]
+            for rules in (enforced.rules, enforced.warning_rules)
+        )
         self._checks = [_compiled_check(spec, operation, rule) for rule in enforced.checks]
         self._original = operation.body_schema
         self._wire = WireMessages(spec)
@@ -73,12 +75,10 @@ class Validation:
         warnings: list[Violation] = []
         try:
             if not self._is_flawless(body):
-                found = [] if self._is_valid(body) else self._schema_violations(body)
-                warnings = (
-                    []
-                    if self._is_clean(body)
-                    else self._by_rule(self._warner.iter_errors(body), self.warning_rules, body)
-                )
+                errors = itertools.islice(self._shape.iter_errors(body), VIOLATIONS_MAX)
+                found = [self._keyword_violation(error, body) for error in errors]
+                found += self._broken(self._rules, body)
+                warnings = self._broken(self._warnings, body)
         except ValueError as error:
             raise NotJson(f"the body is nested too deep to be checked: {error}") from None
         if body.__class__ is dict:
@@ -90,24 +90,19 @@ class Validation:
 
     def wire_message(self, violation: Violation) -> str:
         """Return what the provider would say of this violation."""
-        rule = next(
-            (each for each in (*self.rules, *(rule for rule, _, _ in self._checks)) if each.id == violation.rule), None
-        )
+        rules = (*self.rules, *(rule for rule, _, _ in self._checks))
+        rule = next((each for each in rules if each.id == violation.rule), None)
         return self._wire.text(violation, rule)
 
-    def _schema_violations(self, body: Any) -> list[Violation]:
-        errors = list(itertools.islice(self._validator.iter_errors(body), VIOLATIONS_MAX))
-        found = [self._keyword_violation(error, body) for error in errors if error.schema_path[:1] != ["allOf"]]
-        return found + self._by_rule(errors, self.rules, body)
-
-    def _by_rule(self, errors: Iterable[Any], rules: tuple[Rule, ...], body: Any) -> list[Violation]:
+    def _broken(self, rules: Iterable[tuple[Rule, Any]], body: Any) -> list[Violation]:
         """One violation for each rule that is broken, however often the body breaks it."""
-        broken: dict[int, str] = {}
-        for error in errors:
-            if error.schema_path[:1] == ["allOf"]:
-                unexpected = getattr(error.kind, "unexpected", [])[:1]
-                broken.setdefault(error.schema_path[1], join((*error.instance_path, *unexpected)))
-        return [self._rule_violation(rules[index], body, place, MISSING) for index, place in sorted(broken.items())]
+        broken = []
+        for rule, validator in rules:
+            if not validator.is_valid(body):
+                error = next(validator.iter_errors(body))
+                pointer = join((*error.instance_path, *getattr(error.kind, "unexpected", ())[:1]))
+                broken.append(self._rule_violation(rule, body, pointer, MISSING))
+        return broken
 
     def _rule_violation(self, rule: Rule, body: Any, pointer: str, came: Any) -> Violation:
         pointer = pointer or rule.at

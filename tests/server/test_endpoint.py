@@ -491,3 +491,12 @@ def test_a_mount_that_collides_with_nothing_is_an_error_only_when_malformed() ->
 def test_a_spec_that_is_not_there_is_named(tmp_path: Any) -> None:
     with pytest.raises(SpecError, match=r"nowhere\.yaml"):
         load_program(Settings(spec=tmp_path / "nowhere.yaml"))
+
+
+def test_many_wrong_values_hide_no_rule(caller: Caller) -> None:
+    body = {**MINIMAL, "element_list": [{"element_id": True}] * 600, "sound": "on"}
+    assert caller.submit(body).status == 400
+    told = last(caller).explanation
+    assert told is not None
+    assert "first 500" in told["more"]
+    assert {"R4", "R9"} <= {each["rule"] for each in told["violations"]}
