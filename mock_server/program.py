@@ -213,8 +213,8 @@ def _reader(expression: str | None, schema: Any) -> Reader:
         return lambda body: None
     parts = parse(expression.removeprefix("$request.body#"))
     default: Any = schema
-    for part in (*(each for part in parts for each in ("properties", part)), "default"):
-        default = default.get(part) if isinstance(default, dict) else None
+    for step in (*(each for part in parts for each in ("properties", part)), "default"):
+        default = default.get(step) if isinstance(default, dict) else None
     return reader(parts, default)
 
 
