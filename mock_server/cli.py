@@ -1,4 +1,4 @@
-"""The commands of the server: `serve`, `rules`, `problems` and `validate`.
+"""The command line: `omnimock serve`, and the commands of `offline.py`.
 
 Settings come from the command line, else from the environment (`OMNIMOCK_…`), else from `[tool.omnimock]` in the
 `pyproject.toml` of the current folder, else they have their defaults.
@@ -8,7 +8,7 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -16,129 +16,86 @@ import click
 
 from mock_server import __version__
 from mock_server.defaults import check_environment, defaults_from_project
-from mock_server.document import SpecError
-from mock_server.durations import parse_duration_ms
+from mock_server.offline import problems, rules, validate
+from mock_server.options import Duration, Durations, fail, one_line_errors, option, profile_option, spec_option
 from mock_server.settings import BODY_BYTES_MAX, Settings
 
 if TYPE_CHECKING:
     from mock_server.program import Program
-    from mock_server.validation import Violation
-
-
-class _Duration(click.ParamType[int]):
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        try:
-            return parse_duration_ms(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class _Durations(click.ParamType[tuple[int, ...]]):
-    name = "durations"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        try:
-            return tuple(parse_duration_ms(part) for part in value.split(",") if part.strip())
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-def _option(*names: str, **more: Any) -> Callable[[Any], Any]:
-    """An option that the environment can set: `--api-key` reads OMNIMOCK_API_KEYS, the others their own name."""
-    flag = next(name for name in names if name.startswith("--")).split("/")[0]
-    variable = "OMNIMOCK_" + flag.lstrip("-").upper().replace("-", "_") + ("S" if more.get("multiple") else "")
-    return click.option(*names, envvar=variable, show_envvar=True, **more)
-
-
-_spec_option = _option(
-    "--spec", type=click.Path(path_type=Path), help="Another OpenAPI file than the one that comes with omnimock."
-)
-_profile_option = _option(
-    "--profile", metavar="NAME[@DATE]", help="How much is enforced: page, kling, kling@2026-05-01."
-)
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON in place of a table.")
 
 
 @click.command()
-@_option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@_option(
-    "--port", default=4747, show_default=True, type=click.IntRange(0, 65_535), help="The port; 0 takes a free one."
-)
-@_option("--seed", default=0, show_default=True, type=int, help="What ids, paces and chance are drawn from.")
-@_option(
+@option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@option("--port", default=4747, show_default=True, type=click.IntRange(0, 65_535), help="The port; 0 takes a free one.")
+@option("--seed", default=0, show_default=True, type=int, help="What ids, paces and chance are drawn from.")
+@option(
     "--time-scale",
     default=1.0,
     show_default=True,
     type=float,
     help="How many times faster than real time tasks and callbacks run.",
 )
-@_option(
+@option(
     "--clock",
     default="system",
     show_default=True,
     type=click.Choice(["system", "manual"]),
     help="A manual clock moves only by POST /_mock/clock/advance.",
 )
-@_profile_option
-@_option(
+@profile_option
+@option(
     "--outcome", default="succeed", show_default=True, help="What becomes of tasks: succeed, or the name of a failure."
 )
-@_option(
+@option(
     "--api-key",
     "api_keys",
     multiple=True,
     metavar="KEY",
     help="Accept this key; may be repeated. Without it, any key opens its own world.",
 )
-@_option(
+@option(
     "--concurrency",
     type=click.IntRange(1),
     help="How many tasks a world may have live at once for each model.  [default: no limit]",
 )
-@_option(
-    "--callback-allow", multiple=True, metavar="HOST", help="Send callbacks to this host as well; may be repeated."
-)
-@_option("--callback-secret", metavar="whsec_…", help="Sign callbacks with this secret (Standard Webhooks).")
-@_option(
+@option("--callback-allow", multiple=True, metavar="HOST", help="Send callbacks to this host as well; may be repeated.")
+@option("--callback-secret", metavar="whsec_…", help="Sign callbacks with this secret (Standard Webhooks).")
+@option(
     "--callback-timeout",
     "callback_timeout_ms",
-    type=_Duration(),
+    type=Duration(),
     help="How long a receiver may take, in real time.  [default: the spec's]",
 )
-@_option(
+@option(
     "--callback-retries",
     "callback_retries_ms",
-    type=_Durations(),
+    type=Durations(),
     help="How long after each failure to try again, such as 10s,30s,60s.  [default: the spec's]",
 )
-@_option(
-    "--mount", "mounts", multiple=True, metavar="PREFIX", help="Answer below this prefix as well; may be repeated."
-)
-@_option(
+@option("--mount", "mounts", multiple=True, metavar="PREFIX", help="Answer below this prefix as well; may be repeated.")
+@option(
     "--media-base-url", metavar="URL", help="The address in result URLs.  [default: the one that the client called]"
 )
-@_spec_option
-@_option("--explain/--no-explain", default=True, show_default=True, help="Whether replies carry X-Mock-Explanation.")
-@_option(
+@spec_option
+@option("--explain/--no-explain", default=True, show_default=True, help="Whether replies carry X-Mock-Explanation.")
+@option(
     "--body-bytes-max",
     default=BODY_BYTES_MAX,
     show_default=True,
     type=click.IntRange(1),
     help="The largest body that is taken.",
 )
-@_option(
+@option(
     "--allowed-host",
     "allowed_hosts",
     multiple=True,
     metavar="HOST",
     help="A Host header that may use the control API; may be repeated.",
 )
-@_option(
+@option(
     "--control-token", metavar="TOKEN", help="What the control API asks for where the server is open to the network."
 )
-@_option(
+@option(
     "--ready-file",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write base_url, port and pid here, once the server answers.",
@@ -147,7 +104,7 @@ def serve(ready_file: Path | None, **values: Any) -> None:
     """Run the twin."""
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     _log_to_stderr()
-    with _one_line_errors():
+    with one_line_errors():
         settings = Settings(**values)
         _serve(settings, ready_file)
 
@@ -222,131 +179,6 @@ def _curl(program: "Program", url: str, key: str) -> list[str]:
     return []
 
 
-@click.command()
-@_spec_option
-@_profile_option
-@_json_option
-def rules(spec: Path | None, profile: str | None, as_json: bool) -> None:
-    """Show every rule, with its source, and whether the profile enforces it."""
-    with _one_line_errors():
-        from mock_server.reader import load_spec
-        from mock_server.resources import resource
-        from mock_server.rules import all_rules, choose_profile
-
-        loaded = load_spec(spec or resource("openapi.yaml"))
-        chosen = choose_profile(loaded, profile)
-        rows = []
-        for rule in all_rules(loaded):
-            in_force = chosen.holds(rule) and chosen.keeps(rule.sources, loaded.sources)
-            rows.append(
-                {
-                    "id": rule.id,
-                    "state": (rule.severity if rule.severity == "warn" else "refuse") if in_force else "off",
-                    "confidence": rule.confidence,
-                    "models": list(rule.models),
-                    "since": rule.since,
-                    "until": rule.until,
-                    "message": rule.message,
-                    "sources": [
-                        {"title": loaded.sources[name].title, "url": loaded.sources[name].url} for name in rule.sources
-                    ],
-                }
-            )
-        title = f"Rules under the profile {chosen.name}"
-        _print(title, rows, ("id", "state", "confidence", "models", "since", "until", "message"), as_json)
-
-
-@click.command()
-@_spec_option
-@_json_option
-def problems(spec: Path | None, as_json: bool) -> None:
-    """Show every refusal that the provider can make."""
-    with _one_line_errors():
-        from mock_server.reader import load_spec
-        from mock_server.resources import resource
-
-        loaded = load_spec(spec or resource("openapi.yaml"))
-        rows = [
-            {
-                "name": each.name,
-                "status": each.status,
-                "code": each.body.get("code", ""),
-                "retry": each.retry,
-                "about": each.about,
-                "confidence": each.confidence,
-                "sources": [
-                    {"title": loaded.sources[name].title, "url": loaded.sources[name].url} for name in each.sources
-                ],
-            }
-            for each in loaded.problems.values()
-        ]
-        _print("Problems", rows, ("name", "status", "code", "retry", "confidence", "about"), as_json)
-
-
-@click.command()
-@click.argument("body", type=click.File("rb"))
-@_spec_option
-@_profile_option
-@_json_option
-def validate(body: Any, spec: Path | None, profile: str | None, as_json: bool) -> None:
-    """Check a request body (a file, or - for standard input), offline.
-
-    Exit status 0 where the provider would take it, 1 where not, 2 where it could not be checked.
-    """
-    with _one_line_errors():
-        from mock_server.decoding import NotJson, decode_body
-        from mock_server.twin import load_program
-
-        program = load_program(Settings(spec=spec, profile=profile))
-        submission = next(each.submission for each in program.operations if each.submission is not None)
-        try:
-            value = decode_body(body.read())
-            violations, warnings = submission.validation.check(value, None, ())
-        except NotJson as error:
-            raise ValueError(f"{body.name}: {error}") from None
-    if as_json:
-        import msgspec
-
-        result = {"profile": program.profile.name, "violations": violations, "warnings": warnings}
-        click.echo(msgspec.json.format(msgspec.json.encode(result)).decode())
-    else:
-        for kind, found in (("violation", violations), ("warning", warnings)):
-            for each in found:
-                click.echo(_paragraph(kind, each))
-        click.echo(f"{len(violations)} violations, {len(warnings)} warnings under the profile {program.profile.name}")
-    sys.exit(1 if violations else 0)
-
-
-def _paragraph(kind: str, violation: "Violation") -> str:
-    return (
-        f"{kind} at {violation.pointer or 'the whole body'} (rule {violation.rule})\n"
-        f"  came     {violation.came}\n"
-        f"  allowed  {violation.allowed}\n"
-        f"  source   {violation.source or 'none'} ({violation.confidence})"
-    )
-
-
-def _print(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], as_json: bool) -> None:
-    if as_json:
-        import json
-
-        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=title)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(
-            *(", ".join(row[column]) if isinstance(row[column], list) else str(row[column]) for column in columns)
-        )
-    console = Console()
-    # A pipe has no width: nothing is cut, whatever reads it.
-    Console(width=None if console.is_terminal else 200).print(table)
-
-
 class _ToStderr(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         colour = {"WARNING": "yellow", "ERROR": "red"}.get(record.levelname)
@@ -355,21 +187,6 @@ class _ToStderr(logging.Handler):
 
 def _log_to_stderr() -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[_ToStderr()], format="%(message)s")
-
-
-@contextlib.contextmanager
-def _one_line_errors() -> Iterator[None]:
-    """What the user got wrong is one line on standard error, and exit status 2."""
-    try:
-        yield
-    except (SpecError, ValueError, OSError) as error:
-        fail(str(error))
-
-
-def fail(message: str) -> NoReturn:
-    """Say what is wrong in one line, and end with status 2."""
-    click.echo(click.style("error: ", fg="red") + message, err=True)
-    sys.exit(2)
 
 
 COMMANDS: Mapping[str, click.Command] = {
@@ -385,7 +202,7 @@ class Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Take in the defaults, then run the command."""
-        with _one_line_errors():
+        with one_line_errors():
             check_environment(os.environ, self.commands.values())
             defaults = defaults_from_project(Path.cwd(), self.commands["serve"])
         ctx.default_map = {name: _for(command, defaults) for name, command in self.commands.items()}
@@ -403,10 +220,10 @@ def omnimock() -> None:
     """Omnimock: a stand-in for an asynchronous task API."""
 
 
-def main() -> NoReturn:
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command `omnimock`: whatever is wrong with its arguments is told in one line too."""
     try:
-        status = omnimock.main(prog_name="omnimock", standalone_mode=False)
+        status = omnimock.main(arguments, prog_name="omnimock", standalone_mode=False)
     except click.Abort:
         fail("interrupted")
     except click.exceptions.NoArgsIsHelpError as error:

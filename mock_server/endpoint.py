@@ -36,6 +36,16 @@ _HOST = re.compile(rb"[A-Za-z0-9._~-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}
 _KNOWN_HOSTS_MAX = 1_000
 
 
+class Call(msgspec.Struct, frozen=True, gc=False):
+    """A request whose world and operation are known."""
+
+    world: World
+    compiled: Compiled
+    slots: tuple[bytes, ...]
+    incoming: Incoming
+    headers: dict[bytes, bytes]
+
+
 class Answer(msgspec.Struct, frozen=True, gc=False):
     """A reply, and what the journal says of it besides."""
 
@@ -83,7 +93,7 @@ class Endpoint:
                     headers=((b"allow", match.allow.encode()),),
                 )
             operation = compiled.id
-            answer = self._act[compiled.role](world, compiled, match.slots, incoming, headers)
+            answer = self._act[compiled.role](Call(world, compiled, match.slots, incoming, headers))
         except Refused as refused:
             answer = self._refusal(world, refused)
         except Exception as error:  # noqa: BLE001  A defect of ours must still be answered and recorded.
@@ -117,19 +127,13 @@ class Endpoint:
             key = b"twice"
         return self.auth.world(key)
 
-    def _submit(
-        self,
-        world: World,
-        compiled: Compiled,
-        slots: tuple[bytes, ...],
-        incoming: Incoming,
-        headers: Mapping[bytes, bytes],
-    ) -> Answer:
+    def _submit(self, call: Call) -> Answer:
+        world, compiled, headers = call.world, call.compiled, call.headers
         submission, task_type = compiled.submission, compiled.task_type
         assert submission is not None
         try:
             hint = check_media_type(headers.get(b"content-type"), headers.get(b"content-encoding"))
-            body = decode_body(incoming.body)
+            body = decode_body(call.incoming.body)
             external_id = submission.external_id(body)
             violations, warnings = submission.validation.check(body, external_id, world.store.external_ids)
         except WrongMediaType as error:
@@ -149,10 +153,10 @@ class Endpoint:
             task_type.name,
             now_ms,
             plan,
-            incoming.body,
+            call.incoming.body,
             submission.inputs(body),
             media,
-            self._base_url(incoming.scheme, headers.get(b"host")),
+            self._base_url(call.incoming.scheme, headers.get(b"host")),
         )
         world.store.add(task)
         if world.slots.limit is not None:
@@ -163,30 +167,18 @@ class Endpoint:
         explanation = self._hints(world, hint, note, warnings) if hint or note or warnings else None
         return Answer(Reply(200, reply, self._headers(explanation)), task.id, explanation)
 
-    def _query(
-        self,
-        world: World,
-        compiled: Compiled,
-        slots: tuple[bytes, ...],
-        incoming: Incoming,
-        headers: Mapping[bytes, bytes],
-    ) -> Answer:
-        name = slot_text(slots[0])
+    def _query(self, call: Call) -> Answer:
+        world, compiled = call.world, call.compiled
+        name = slot_text(call.slots[0])
         task = world.store.find(name) if name is not None else None
         if task is None or task.type != compiled.task_type.name:
             raise Refused("task-unknown", self._unknown_task_explanation(world, compiled, name, task))
         scene = scene_at(task, world.clock.now_ms(), world.tag, world.request_id())
         return Answer(Reply(200, compiled.reply.render(scene)), task.id)
 
-    def _list(
-        self,
-        world: World,
-        compiled: Compiled,
-        slots: tuple[bytes, ...],
-        incoming: Incoming,
-        headers: Mapping[bytes, bytes],
-    ) -> Answer:
-        values, violations = compiled.parameters.read(incoming.query)
+    def _list(self, call: Call) -> Answer:
+        world, compiled = call.world, call.compiled
+        values, violations = compiled.parameters.read(call.incoming.query)
         if violations:
             raise self._violated(compiled, violations, [])
         page, size = compiled.task_type.page_parameters or ("", "")
