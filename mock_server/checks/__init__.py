@@ -8,7 +8,7 @@ To add one: a file with a function `make`, and a line in `CHECKS`.
 from collections.abc import Callable, Container, Mapping
 from typing import Any
 
-from mock_server.checks import references_exist, sum_equals, unused_external_id
+from mock_server.checks import counts_at_most, references_exist, sum_equals, unused_external_id
 
 Broken = list[tuple[str, Any]]
 
@@ -16,6 +16,7 @@ Broken = list[tuple[str, Any]]
 Check = Callable[[Any, str | None, Container[str]], Broken]
 
 CHECKS: Mapping[str, Callable[[Mapping[str, Any]], Check]] = {
+    "counts-at-most": counts_at_most.make,
     "references-exist": references_exist.make,
     "sum-equals": sum_equals.make,
     "unused-external-id": unused_external_id.make,

@@ -223,9 +223,11 @@ async def test_nothing_is_sent_by_itself_before_the_start(program: Program, post
 async def test_what_was_booked_before_the_start_is_sent_after_it(program: Program, post: FakePost) -> None:
     one = Caller(make_twin(Settings(clock="manual"), program, post=lambda: post))
     submit(one)
+    assert post.sent == []
     one.twin.callbacks.start()
     await post.wait_for(1)
     await one.twin.callbacks.stop(0)
+    assert len(post.sent) == 1
 
 
 async def test_timers_send_where_the_clock_runs(program: Program, post: FakePost) -> None:
@@ -234,6 +236,7 @@ async def test_timers_send_where_the_clock_runs(program: Program, post: FakePost
     submit(one)
     await post.wait_for(3)
     await one.twin.callbacks.stop(0)
+    assert len(post.sent) == 3
 
 
 async def test_a_receiver_has_the_specs_time_where_nobody_waits(caller: Caller, post: FakePost) -> None:
@@ -299,6 +302,7 @@ async def test_those_that_wait_for_their_turn_are_sent_at_last(caller: Caller, p
     await post.wait_for(IN_FLIGHT_PER_RECEIVER_MAX)
     await post.release()
     await post.wait_for(wanted)
+    assert len(post.sent) == wanted
 
 
 async def test_a_dead_receiver_does_not_hold_up_another(caller: Caller, post: FakePost) -> None:
@@ -309,6 +313,7 @@ async def test_a_dead_receiver_does_not_hold_up_another(caller: Caller, post: Fa
         submit(caller, address)
     submit(caller, "http://127.0.0.1:10/callback")
     await post.wait_for(1, "http://127.0.0.1:10/callback")
+    assert sum(post.most_in_flight[address] for address in addresses) == IN_FLIGHT_PER_RECEIVER_MAX
 
 
 async def test_what_waits_for_its_turn_does_not_hold_up_an_answer(caller: Caller, post: FakePost) -> None:

@@ -588,6 +588,7 @@ def test_the_port_is_free_again_after_the_end(start: StartServer) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", server.port))
+        assert listener.getsockname()[1] == server.port
 
 
 def test_the_process_that_the_ready_file_names_is_the_one_that_ends(start: StartServer) -> None:

@@ -179,6 +179,7 @@ class TestLookup:
         body = {**MINIMAL, "external_task_id": "order-7"}
         Caller(twin, "a").created(body)
         Caller(twin, "b").created(body)
+        assert [len(Caller(twin, key).listed()) for key in "ab"] == [1, 1]
 
     def test_empty_external_ids_are_no_ids(self, caller: Caller) -> None:
         body = {**MINIMAL, "external_task_id": "", "callback_url": ""}
