@@ -61,7 +61,10 @@ class Auth:
         if match is None or len(header) > _TOKEN_CHARACTERS_MAX:
             # What came is not repeated: it may be the key.
             came = f"{len(header)} bytes that are not the word Bearer, a blank and one key"
-            raise Refused("authorization-malformed", _told(came, "write Authorization: Bearer YOUR_KEY"))
+            what_to_do = "write Authorization: Bearer YOUR_KEY"
+            if header.strip().lower() == b"bearer":
+                came, what_to_do = "the word Bearer and no key", "give a key; is the variable that holds it set?"
+            raise Refused("authorization-malformed", _told(came, what_to_do))
         credential = self._jwt(match[1]) or _Credential(match[1].decode("ascii"))
         if self._api_keys and credential.key not in self._api_keys:
             raise Refused(

@@ -4,9 +4,11 @@
        ▲                                      │
        └────────── a retry, later ◀───────────┘
 
-Every delivery is a task of its own, so a receiver that is slow or dead holds up nobody else. Under a system clock a
-timer for each world wakes up for its earliest delivery; under a manual clock `advance` does. A delivery keeps its id
-over all its attempts, and arrives at least once where the receiver answers 2xx at last.
+Every delivery is a coroutine of its own, so a receiver that is slow or dead holds up nobody else. Only the status
+changes of one task wait for each other, a time-out at most, so that first attempts arrive in order.
+
+Under a system clock a timer for each world wakes up for its earliest delivery; under a manual clock `advance` does. A
+delivery keeps its id over all its attempts, and arrives at least once where the receiver answers 2xx at last.
 """
 
 import asyncio
@@ -78,6 +80,10 @@ class Callbacks:
         self._watched: set[World] = set()
         self._timers: dict[World, asyncio.TimerHandle | asyncio.Handle] = {}
         self._running: dict[asyncio.Task[Attempt], World] = {}
+        # The newest attempt of each task that is under way: the next status change waits for it.
+        self._newest: dict[tuple[World, str], asyncio.Task[Attempt]] = {}
+        # From which journal entry on a world's attempts have not been told by an advance.
+        self._untold: dict[World, int] = {}
         self._advancing: dict[World, asyncio.Lock] = {}
         self._turns = _Turns()
         self._told: set[str] = set()
@@ -102,6 +108,7 @@ class Callbacks:
         if timer := self._timers.pop(world, None):
             timer.cancel()
         self._advancing.pop(world, None)
+        self._untold.pop(world, None)
         dropped = [
             self._record(world, each, "abandoned", None, "its world was closed") for each in world.outbox.take_all()
         ]
@@ -122,13 +129,14 @@ class Callbacks:
             clock.check_move(to_ms)
             await self._settled(world)
             start_ms = clock.now_ms()
-            fired = [*self._status_changes(world, start_ms, to_ms)]
+            fired = [*self._sent_before(world), *self._status_changes(world, start_ms, to_ms)]
             while (due_ms := world.outbox.next_due_ms) is not None and due_ms <= to_ms:
                 clock.move_to(max(due_ms, clock.now_ms()))
                 due = world.outbox.take_due(clock.now_ms())
                 for delivery, attempt in zip(due, await self._all(world, due), strict=True):
                     fired.append(Fired(attempt.at_ms, "callback", delivery.task.id, attempt.status, attempt))
             clock.move_to(to_ms)
+            self._untold[world] = world.journal.next_number
             return sorted(fired, key=lambda each: each.at_ms)
 
     async def stop(self, grace_seconds: float) -> list[Attempt]:
@@ -170,13 +178,17 @@ class Callbacks:
         self._wake(world)
 
     def _start(self, world: World, delivery: Delivery, timeout_seconds: float) -> asyncio.Task[Attempt]:
-        task = asyncio.get_running_loop().create_task(self._attempt(world, delivery, timeout_seconds))
+        key = (world, delivery.task.id)
+        attempt = self._attempt(world, delivery, timeout_seconds, after=self._newest.get(key))
+        task = self._newest[key] = asyncio.get_running_loop().create_task(attempt)
         self._running[task] = world
-        task.add_done_callback(self._ended)
+        task.add_done_callback(functools.partial(self._ended, key))
         return task
 
-    def _ended(self, task: asyncio.Task[Attempt]) -> None:
+    def _ended(self, key: tuple[World, str], task: asyncio.Task[Attempt]) -> None:
         self._running.pop(task, None)
+        if self._newest.get(key) is task:
+            del self._newest[key]
         if not task.cancelled():
             task.exception()
 
@@ -191,11 +203,16 @@ class Callbacks:
 
     # What
 
-    async def _attempt(self, world: World, delivery: Delivery, timeout_seconds: float) -> Attempt:
+    async def _attempt(
+        self, world: World, delivery: Delivery, timeout_seconds: float, *, after: asyncio.Task[Attempt] | None
+    ) -> Attempt:
         if reason := guard.refusal(delivery.url, self._allowed_hosts):
             self._tell_once(reason, f"callback of task {delivery.task.id} not sent: {reason}")
             return self._record(world, delivery, "refused", None, reason)
         try:
+            if after is not None:
+                # In order, then; but a receiver that hangs on one status change shall still hear of the next.
+                await asyncio.wait([after], timeout=timeout_seconds)
             status = await self._turns.run(
                 delivery.url, functools.partial(self._send, world, delivery, timeout_seconds)
             )
@@ -268,6 +285,14 @@ class Callbacks:
 
         return world.journal.attempt(make)
 
+    def _sent_before(self, world: World) -> list[Fired]:
+        """What was due at once, and so was sent since the last advance without being asked."""
+        return [
+            Fired(entry.at_ms, "callback", entry.task_id, entry.status, entry)
+            for entry in world.journal.entries
+            if isinstance(entry, Attempt) and entry.number >= self._untold.get(world, 0)
+        ]
+
     def _status_changes(self, world: World, after_ms: int, until_ms: int) -> list[Fired]:
         return [
             Fired(at_ms, "status", task.id, step.status)
@@ -279,7 +304,7 @@ class Callbacks:
     def _tell_once(self, about: str, message: str) -> None:
         if about not in self._told and len(self._told) < _TOLD_MAX:
             self._told.add(about)
-            log.warning("%s (told once; the journal has every attempt)", message)
+            log.warning("%s (told once)", message)
 
 
 class _Turns:

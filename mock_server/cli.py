@@ -5,6 +5,7 @@ Settings come from the command line, else from the environment (`OMNIMOCK_…`),
 """
 
 import contextlib
+import errno
 import logging
 import os
 import sys
@@ -125,7 +126,7 @@ def _serve(settings: Settings, ready_path: Path | None) -> None:
         try:
             listener = listen(settings.host, settings.port)
         except OSError as error:
-            hint = "; --port 0 takes a free one" if settings.port else ""
+            hint = "; --port 0 takes a free one" if error.errno == errno.EADDRINUSE else ""
             where = f"{settings.host} port {settings.port}"
             raise ValueError(f"cannot listen on {where}: {error.strerror or error}{hint}") from None
         port = listener.getsockname()[1]
@@ -168,7 +169,11 @@ def _curl(program: "Program", url: str, key: str) -> list[str]:
 
     for compiled in program.operations:
         if compiled.submission is not None and compiled.operation.examples:
-            body = json.dumps(next(iter(compiled.operation.examples.values())), ensure_ascii=False, indent=2)
+            example = dict(next(iter(compiled.operation.examples.values())))
+            # Its receiver is somebody else's; the first thing that one tries should not end in a warning.
+            if compiled.operation.delivery is not None:
+                example.pop(compiled.operation.delivery.url.rpartition("/")[2], None)
+            body = json.dumps(example, ensure_ascii=False, indent=2)
             return [
                 "  try it:",
                 f"curl {url}{compiled.operation.path} \\",

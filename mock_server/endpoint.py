@@ -10,7 +10,7 @@ import contextlib
 import logging
 import re
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -67,12 +67,17 @@ class Endpoint:
         explain: bool = True,
         media_base_url: str | None = None,
         own_base_url: str = "http://127.0.0.1",
+        callback_refusal: Callable[[str], str] = lambda url: "",
     ) -> None:
-        """`explain` says whether replies carry `X-Mock-Explanation`; `own_base_url` serves where no good Host came."""
+        """`explain` says whether replies carry `X-Mock-Explanation`; `own_base_url` serves where no good Host came.
+
+        `callback_refusal` says why callbacks to an address will not be sent, or nothing.
+        """
         self.program, self.worlds, self.auth, self.scenario = program, worlds, auth, scenario
         self.crashes = 0
         self.own_base_url = own_base_url
         self._explain, self._media_base_url = explain, media_base_url
+        self._callback_refusal = callback_refusal
         self._base_urls: dict[tuple[str, bytes | None], str] = {}
         self._act = {"submit": self._submit, "query": self._query, "list": self._list}
 
@@ -147,6 +152,7 @@ class Endpoint:
             self._check_slots(world, compiled, submission.slot_group(body), now_ms)
         plan = make_plan(self.scenario.ways[task_type.name], now_ms, world.chance)
         media, note = submission.media(body)
+        notes = [each for each in (hint, note) if each]
         task = Task(
             world.task_ids[task_type.name](),
             external_id,
@@ -163,8 +169,10 @@ class Endpoint:
             world.slots.take(submission.slot_group(body), plan.ends_at_ms)
         if submission.delivery is not None and (url := submission.callback_url(body)) is not None:
             book_status_changes(world.outbox, task, url, submission.delivery.statuses, world.tag)
+            if reason := self._callback_refusal(url):
+                notes.append(f"callbacks of this task will not be sent: {reason}")
         reply = compiled.reply.render(scene_at(task, now_ms, world.tag, world.request_id()))
-        explanation = self._hints(world, hint, note, warnings) if hint or note or warnings else None
+        explanation = self._hints(world, notes, warnings) if notes or warnings else None
         return Answer(Reply(200, reply, self._headers(explanation)), task.id, explanation)
 
     def _query(self, call: Call) -> Answer:
@@ -191,7 +199,7 @@ class Endpoint:
         concurrency = compiled.task_type.concurrency
         if concurrency is not None and world.slots.full(group, now_ms):
             explanation = {
-                "came": f"a task beside {world.slots.taken(group, now_ms)} live ones",
+                "came": f"one more task, with {world.slots.taken(group, now_ms)} live",
                 "allowed": f"{world.slots.limit} at once" + (f" for {group}" if group is not None else ""),
                 "do": "wait until one ends (a task holds its slot from submission to its end), and back off",
             }
@@ -241,10 +249,10 @@ class Endpoint:
         explanation = {**(answer.explanation or {}), "traceback": traceback.format_exception(error)}
         return msgspec.structs.replace(answer, explanation=explanation)
 
-    def _hints(self, world: World, hint: str, note: str, warnings: list[Violation]) -> dict[str, Any]:
+    def _hints(self, world: World, notes: list[str], warnings: list[Violation]) -> dict[str, Any]:
         return {
             "journal": world.journal.next_number,
-            "notes": [each for each in (hint, note) if each],
+            "notes": notes,
             "warnings": list(map(msgspec.structs.asdict, warnings)),
         }
 
@@ -265,5 +273,5 @@ class Endpoint:
             return {"came": name, "do": f"this task is of the type {task.type}: ask for it at its own path"}
         return {
             "came": name if name is None else name[:100],
-            "do": f"this key's world has {len(world.store)} tasks; ask with the key that the task was submitted with",
+            "do": f"ask with the key that the task was submitted with (tasks in this key's world: {len(world.store)})",
         }

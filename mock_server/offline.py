@@ -1,6 +1,7 @@
 """The commands that need no server: `rules`, `problems` and `validate`."""
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -41,11 +42,12 @@ def rules(spec: Path | None, profile: str | None, as_json: bool) -> None:
                     "since": rule.since,
                     "until": rule.until,
                     "message": rule.message,
+                    "source": list(rule.sources),
                     "sources": _sources(loaded, rule.sources),
                 }
             )
         title = f"Rules under the profile {chosen.name}"
-        _print(title, rows, ("id", "state", "confidence", "models", "since", "until", "message"), as_json)
+        _print(title, rows, ("id", "state", "message", "since", "until", "confidence", "source"), as_json)
 
 
 @click.command()
@@ -66,11 +68,12 @@ def problems(spec: Path | None, as_json: bool) -> None:
                 "retry": each.retry,
                 "about": each.about,
                 "confidence": each.confidence,
+                "source": list(each.sources),
                 "sources": _sources(loaded, each.sources),
             }
             for each in loaded.problems.values()
         ]
-        _print("Problems", rows, ("name", "status", "code", "retry", "confidence", "about"), as_json)
+        _print("Problems", rows, ("name", "status", "code", "retry", "about", "confidence", "source"), as_json)
 
 
 @click.command()
@@ -139,6 +142,6 @@ def _print(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]
         table.add_row(
             *(", ".join(row[column]) if isinstance(row[column], list) else str(row[column]) for column in columns)
         )
-    console = Console()
-    # A pipe has no width: nothing is cut, whatever reads it.
-    Console(width=None if console.is_terminal else 200).print(table)
+    # A pipe has no width, unless somebody gave it one.
+    wide = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    Console(width=200 if wide else None).print(table)

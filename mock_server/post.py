@@ -45,6 +45,8 @@ class AiohttpPost:
                 return int(answer.status)
         except TimeoutError:
             raise PostFailed(f"no answer within {timeout_seconds:g} s") from None
+        except aiohttp.ClientConnectorError as error:
+            raise PostFailed(f"cannot connect: {error.os_error.strerror or error.os_error}") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise PostFailed(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__) from None
 

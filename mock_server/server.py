@@ -12,6 +12,7 @@ import os
 import resource as system_resource
 import socket
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -133,7 +134,7 @@ class TwinProtocol(HttpToolsProtocol):
 
 def _on_the_wire(reply: Reply) -> bytes:
     lines = [
-        b"HTTP/1.1 %d -" % reply.status,
+        b"HTTP/1.1 %d %s" % (reply.status, HTTPStatus(reply.status).phrase.encode("ascii")),
         b"content-type: application/json",
         b"content-length: %d" % len(reply.body),
         b"connection: close",

@@ -48,6 +48,11 @@ class Settings:
                 raise ValueError(
                     f"mount {mount!r}: a prefix starts with / and does not end with it, such as /proxy/kling"
                 )
+            if mount == "/_mock" or mount.startswith("/_mock/"):
+                raise ValueError(f"mount {mount!r}: what is below /_mock is the twin's own")
+        for host in self.callback_allow:
+            if not host or any(each in host for each in "/:@ "):
+                raise ValueError(f"callback-allow {host!r}: a host name alone is needed, such as receiver.test")
         for key in self.api_keys:
             if not key or not key.isascii() or any(not "!" <= each <= "~" for each in key):
                 raise ValueError("api-key: a key is made of printable ASCII without spaces")

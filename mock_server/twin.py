@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mock_server import guard
 from mock_server.auth import Auth
 from mock_server.callbacks import Callbacks, Schedule
 from mock_server.clock import Clock, ManualClock, SystemClock
@@ -94,6 +95,7 @@ def make_twin(
         explain=settings.explain,
         media_base_url=settings.media_base_url,
         own_base_url=f"http://127.0.0.1:{settings.port}",
+        callback_refusal=lambda url: guard.refusal(url, settings.callback_allow),
     )
     return Twin(settings, program, endpoint, worlds, callbacks)
 

@@ -3,6 +3,7 @@
 The usual request is valid, and is only asked whether it is. What exactly is wrong is found out afterwards.
 """
 
+import difflib
 import itertools
 import json
 from collections.abc import Callable, Container, Iterable, Mapping
@@ -100,8 +101,12 @@ class Validation:
         for rule, validator in rules:
             if not validator.is_valid(body):
                 error = next(validator.iter_errors(body))
-                pointer = join((*error.instance_path, *getattr(error.kind, "unexpected", ())[:1]))
-                broken.append(self._rule_violation(rule, body, pointer, MISSING))
+                unknown = getattr(error.kind, "unexpected", ())[:1]
+                pointer = join((*error.instance_path, *unknown))
+                violation = self._rule_violation(rule, body, pointer, MISSING)
+                if unknown and (near := difflib.get_close_matches(unknown[0], self._original["properties"], 1)):
+                    violation = msgspec.structs.replace(violation, allowed=f"{rule.message} Is {near[0]} meant?")
+                broken.append(violation)
         return broken
 
     def _rule_violation(self, rule: Rule, body: Any, pointer: str, came: Any) -> Violation:

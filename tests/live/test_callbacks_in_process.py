@@ -1,6 +1,7 @@
 """The sender of callbacks without a socket: what it hands to its Post, what it records, what it reports at the end."""
 
 import asyncio
+import json
 import logging
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -565,3 +566,19 @@ async def test_a_crash_in_sending_does_not_touch_other_deliveries(caller: Caller
     other = submit(caller, f"{URL}/other")
     await until(lambda: any(each.task_id == other for each in attempts(caller.world)))
     assert [each.outcome for each in attempts(caller.world) if each.task_id == other] == ["delivered"]
+
+
+async def test_the_status_changes_of_one_task_go_out_in_order(program: Program, post: FakePost) -> None:
+    """However quickly they follow each other, the next waits until the one before is answered."""
+    one = Caller(make_twin(Settings(), program, clock=lambda: SystemClock(scale=1_000_000), post=lambda: post))
+    one.twin.callbacks.start()
+    post.held.add(URL)
+    submit(one)
+    await post.wait_for(1)
+    await until(lambda: len(one.world.outbox) == 0)
+    assert len(post.sent) == 1
+    await post.release()
+    await post.wait_for(3)
+    await one.twin.callbacks.stop(0)
+    statuses = [json.loads(each.body)["task_status"] for each in post.sent]
+    assert statuses == ["submitted", "processing", "succeed"]

@@ -399,6 +399,21 @@ class TestExplanation:
         assert reply.headers == ()
         assert last(caller).explanation is not None
 
+    def test_callbacks_that_will_not_be_sent_are_told_with_the_reply(self, make: Callable[..., Twin]) -> None:
+        body = {**MINIMAL, "callback_url": "https://receiver.test/hook"}
+        (note,) = explanation(Caller(make()).submit(body))["notes"]
+        assert "--callback-allow receiver.test" in note
+        assert Caller(make(callback_allow=("receiver.test",))).submit(body).headers == ()
+
+    def test_a_key_that_is_an_empty_variable_is_told(self, caller: Caller) -> None:
+        reply = caller.send("GET", OMNI, headers=[(b"authorization", b"Bearer ")])
+        assert "variable" in explanation(reply)["do"]
+
+    def test_a_misspelt_field_is_told_with_the_nearest(self, caller: Caller) -> None:
+        (warning,) = explanation(caller.submit({**MINIMAL, "aspct_ratio": "1:1"}))["warnings"]
+        assert warning["pointer"] == "/aspct_ratio"
+        assert warning["allowed"].endswith("Is aspect_ratio meant?")
+
     def test_an_unknown_field_is_taken_with_a_warning(self, caller: Caller) -> None:
         reply = caller.submit({**MINIMAL, "enable_audio": True})
         assert reply.status == 200
