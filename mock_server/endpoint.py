@@ -110,17 +110,14 @@ class Endpoint:
 
     def refuse(self, incoming: Incoming, event: str, explanation: dict[str, Any], detail: str = "") -> Reply:
         """Refuse a request that a shell could not read to its end."""
-        world = self.worlds.lobby
-        # What the shell found comes first; that the key is bad as well would only confuse.
-        with contextlib.suppress(Refused):
-            world = self._world(incoming, dict(incoming.headers))
+        world = self._world_or_lobby(incoming)
         answer = self._refusal(world, Refused(event, explanation, detail=detail))
         world.journal.exchange(world.clock.now_ms(), incoming, answer.reply, None, None, answer.explanation)
         return answer.reply
 
     def client_left(self, incoming: Incoming) -> None:
         """Record a client that left before its request was whole."""
-        world = self.worlds.lobby
+        world = self._world_or_lobby(incoming)
         explanation = {"what": "the client left before its request was whole", "body_bytes": len(incoming.body)}
         world.journal.exchange(world.clock.now_ms(), incoming, None, None, None, explanation)
 
@@ -131,6 +128,12 @@ class Endpoint:
         if len(headers) != len(incoming.headers) and sum(name == b"authorization" for name, _ in incoming.headers) > 1:
             key = b"twice"
         return self.auth.world(key)
+
+    def _world_or_lobby(self, incoming: Incoming) -> World:
+        """The world of a request that went wrong before its key mattered: that the key is bad as well is not told."""
+        with contextlib.suppress(Refused):
+            return self._world(incoming, dict(incoming.headers))
+        return self.worlds.lobby
 
     def _submit(self, call: Call) -> Answer:
         world, compiled, headers = call.world, call.compiled, call.headers

@@ -470,6 +470,21 @@ class TestCallbacksBooked:
         assert len({delivery.id for delivery in booked}) == 3
 
 
+class TestClientsThatLeave:
+    def test_one_that_leaves_is_in_the_journal_of_its_world(self, caller: Caller) -> None:
+        headers = [(b"authorization", b"Bearer sk-test")]
+        caller.twin.endpoint.client_left(Incoming("POST", OMNI.encode(), b"", headers, b'{"prompt'))
+        entry = last(caller)
+        assert entry.reply is None
+        assert entry.explanation is not None
+        assert entry.explanation["body_bytes"] == 8
+
+    def test_one_without_a_good_key_is_in_the_lobby(self, caller: Caller) -> None:
+        caller.twin.endpoint.client_left(Incoming("POST", OMNI.encode(), b"", [], b""))
+        assert caller.journal.entries == []
+        assert len(caller.twin.worlds.lobby.journal.entries) == 1
+
+
 class TestBounds:
     def test_journals_and_tasks_stay_within_bounds(self, caller: Caller) -> None:
         for _ in range(1_200):
