@@ -26,7 +26,6 @@ _EMBEDDED = re.compile(r"\{(\$[^{}]+)\}")
 # What a hole is filled from. A scene is whatever the caller's expressions read; None means: no value.
 Scene = Any
 Getter = Callable[[Scene], Any]
-Segment = bytes | Callable[[Scene], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,28 +64,56 @@ class Template:
 
     def __init__(self, source: Any, language: Language) -> None:
         """Compile; raise TemplateError for an expression that the language does not have."""
-        part = _Compiler(language).compile(source, ())
-        if callable(part):
+        compiler = _Compiler(language)
+        part = compiler.compile(source, ())
+        if part.optional:
             raise TemplateError(
                 (), "the whole template may be left out; at its top stands something that is always there"
             )
-        self._segments = part
+        self._render = compiler.function(part)
 
     def render(self, scene: Scene) -> bytes:
         """Return the JSON, with every hole filled from `scene`."""
-        return b"".join([segment if segment.__class__ is bytes else segment(scene) for segment in self._segments])  # type: ignore[operator]
+        return self._render(scene)
 
 
-# A compiled part is a list of segments, always there, or a function that may return None: left out.
-_Maybe = Callable[[Scene], bytes | None]
-_Part = list[Segment] | _Maybe
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A piece of a template: constant bytes, and Python code that gives bytes, in order.
+
+    An optional part is one piece of code, which gives None where the part is left out.
+    """
+
+    pieces: tuple[bytes | str, ...]
+    optional: bool = False
+
+    @property
+    def code(self) -> str:
+        """The Python expression that gives the whole part."""
+        code = [piece if isinstance(piece, str) else repr(piece) for piece in self.pieces]
+        return code[0] if len(code) == 1 else f"join(({', '.join(code)}))"
 
 
 class _Compiler:
-    def __init__(self, language: Language) -> None:
+    """Writes a template as one Python expression over `scene`, so that rendering it calls little but what it reads.
+
+    The code has nothing of the template in it but byte strings, written by `repr`; what expressions read is called by
+    names that stand for functions of the language.
+    """
+
+    def __init__(self, language: Language, names: dict[str, Any] | None = None) -> None:
         self.language = language
+        self.names: dict[str, Any] = (
+            {"encode": encode, "join": b"".join, "comma": b",".join} if names is None else names
+        )
+
+    def function(self, part: _Part) -> Callable[[Scene], bytes]:
+        """Return the function that renders a part that is always there."""
+        render: Callable[[Scene], bytes] = eval(f"lambda scene: {part.code}", self.names)  # noqa: S307  See above.
+        return render
 
     def compile(self, source: Any, place: tuple[str | int, ...]) -> _Part:
+        """Return the code for a piece of JSON."""
         if isinstance(source, str):
             return self._text(source, place)
         if isinstance(source, Mapping):
@@ -97,16 +124,21 @@ class _Compiler:
             return self._object({name: self.compile(value, (*place, name)) for name, value in source.items()})
         if isinstance(source, list):
             return self._array([self.compile(value, (*place, index)) for index, value in enumerate(source)])
-        return [encode(source)]
+        return _Part((encode(source),))
 
     def _text(self, source: str, place: tuple[str | int, ...]) -> _Part:
         if source.startswith("$"):
-            return _hole(self._expression(source, place))
+            expression = self._expression(source, place)
+            read = f"{self._named(expression.read)}(scene)"
+            if not expression.optional:
+                return _Part((f"encode({read})",))
+            value = self._fresh()
+            return _Part((f"(None if ({value} := {read}) is None else encode({value}))",), optional=True)
         pieces = _EMBEDDED.split(source)
         if len(pieces) == 1:
-            return [encode(source)]
+            return _Part((encode(source),))
         expressions = [
-            self._expression(piece, place) if odd % 2 else Expression(_constant(piece))
+            self._expression(piece, place) if odd % 2 else Expression(_always(piece))
             for odd, piece in enumerate(pieces)
         ]
 
@@ -114,22 +146,23 @@ class _Compiler:
             values = [expression.read(scene) for expression in expressions]
             return None if None in values else encode("".join(map(_plain, values)))
 
-        return text if any(each.optional for each in expressions) else [text]  # type: ignore[list-item]
+        return _Part((f"{self._named(text)}(scene)",), optional=any(each.optional for each in expressions))
 
     def _when(self, source: Mapping[str, Any], place: tuple[str | int, ...]) -> _Part:
         self._only(source, ("$when", "$then"), place)
-        holds = self._expression(source["$when"], (*place, "$when")).read
-        then = _renderer(self.compile(source["$then"], (*place, "$then")))
-        return lambda scene: then(scene) if holds(scene) else None
+        holds = self._named(self._expression(source["$when"], (*place, "$when")).read)
+        then = self.compile(source["$then"], (*place, "$then"))
+        return _Part((f"({then.code} if {holds}(scene) else None)",), optional=True)
 
     def _each(self, source: Mapping[str, Any], place: tuple[str | int, ...]) -> _Part:
         self._only(source, ("$each", "$item"), place)
         items = self.language.items.get(source["$each"])
         if items is None:
             raise TemplateError((*place, "$each"), _unknown(source["$each"], self.language.items))
-        inner = _Compiler(self.language.item_language or self.language)
-        item = _renderer(inner.compile(source["$item"], (*place, "$item")))
-        return [lambda scene: b"[" + b",".join(filter(None, map(item, items(scene)))) + b"]"]
+        inner = _Compiler(self.language.item_language or self.language, self.names)
+        item = inner.compile(source["$item"], (*place, "$item"))
+        render = self._named(inner.function(item))
+        return _Part((b"[", f"comma(filter(None, map({render}, {self._named(items)}(scene))))", b"]"))
 
     def _only(self, source: Mapping[str, Any], names: tuple[str, str], place: tuple[str | int, ...]) -> None:
         if set(source) != set(names) or not isinstance(source[names[0]], str):
@@ -148,81 +181,68 @@ class _Compiler:
 
     def _object(self, members: Mapping[str, _Part]) -> _Part:
         """A missing member takes its comma with it: before the first sure member it follows, after it it leads."""
-        if not any(isinstance(part, list) for part in members.values()):
-            optional = [(encode(name) + b":", part) for name, part in members.items() if callable(part)]
-            return [lambda scene: b"{" + _joined(scene, optional) + b"}"] if optional else [b"{}"]
-        segments: list[Segment] = [b"{"]
+        keyed = [(encode(name) + b":", part) for name, part in members.items()]
+        if all(part.optional for part in members.values()):
+            return self._joined(b"{", keyed, b"}")
+        pieces: list[bytes | str] = [b"{"]
         first = True
-        for name, part in members.items():
-            key = encode(name) + b":"
-            if isinstance(part, list):
-                segments += [key if first else b"," + key, *part]
-                first = False
-            elif first:
-                segments.append(_optional(key, part, b","))
+        for key, part in keyed:
+            if part.optional:
+                value = self._fresh()
+                filled = f"{key!r} + {value} + b','" if first else f"{b',' + key!r} + {value}"
+                pieces.append(f"(b'' if ({value} := {part.code}) is None else {filled})")
             else:
-                segments.append(_optional(b"," + key, part, b""))
-        return _merged([*segments, b"}"])
+                pieces += [key if first else b"," + key, *part.pieces]
+                first = False
+        return _Part(_merged([*pieces, b"}"]))
 
     def _array(self, items: Sequence[_Part]) -> _Part:
-        if any(callable(part) for part in items):
-            optional = [(b"", _renderer(part)) for part in items]
-            return [lambda scene: b"[" + _joined(scene, optional) + b"]"]
-        segments: list[Segment] = [b"["]
+        if any(part.optional for part in items):
+            return self._joined(b"[", [(b"", part) for part in items], b"]")
+        pieces: list[bytes | str] = [b"["]
         for index, part in enumerate(items):
-            assert isinstance(part, list)
-            segments += [b",", *part] if index else part
-        return _merged([*segments, b"]"])
+            pieces += [b",", *part.pieces] if index else part.pieces
+        return _Part(_merged([*pieces, b"]"]))
+
+    def _joined(self, opening: bytes, parts: Sequence[tuple[bytes, _Part]], closing: bytes) -> _Part:
+        """Some of the parts may be left out, perhaps all: the commas stand between those that are there."""
+        if not parts:
+            return _Part((opening + closing,))
+        values = [self._fresh() for _ in parts]
+        filled = [
+            f"(None if ({value} := {part.code}) is None else {key!r} + {value})"
+            for value, (key, part) in zip(values, parts, strict=True)
+        ]
+        return _Part((opening, f"comma(filter(None, ({', '.join(filled)},)))", closing))
+
+    def _named(self, function: Callable[..., Any]) -> str:
+        name = self._fresh()
+        self.names[name] = function
+        return name
+
+    def _fresh(self) -> str:
+        name = f"_{len(self.names)}"
+        self.names[name] = None
+        return name
 
 
-def _hole(expression: Expression) -> _Part:
-    read = expression.read
-    if not expression.optional:
-        return [lambda scene: encode(read(scene))]
-
-    def maybe(scene: Scene) -> bytes | None:
-        value = read(scene)
-        return None if value is None else encode(value)
-
-    return maybe
+def _always(text: str) -> Getter:
+    return lambda scene: text
 
 
 def _plain(value: Any) -> str:
     return value if isinstance(value, str) else encode(value).decode()
 
 
-def _constant(text: str) -> Getter:
-    return lambda scene: text
-
-
-def _optional(before: bytes, part: _Maybe, after: bytes) -> Callable[[Scene], bytes]:
-    def segment(scene: Scene) -> bytes:
-        value = part(scene)
-        return b"" if value is None else before + value + after
-
-    return segment
-
-
-def _joined(scene: Scene, parts: Iterable[tuple[bytes, _Maybe]]) -> bytes:
-    return b",".join([key + value for key, part in parts if (value := part(scene)) is not None])
-
-
-def _renderer(part: _Part) -> _Maybe:
-    if callable(part):
-        return part
-    segments = part
-    return lambda scene: b"".join([segment if isinstance(segment, bytes) else segment(scene) for segment in segments])
-
-
-def _merged(segments: Iterable[Segment]) -> list[Segment]:
-    """Join neighbouring bytes into one segment."""
-    merged: list[Segment] = []
-    for segment in segments:
-        if isinstance(segment, bytes) and merged and isinstance(merged[-1], bytes):
-            merged[-1] += segment
+def _merged(pieces: Iterable[bytes | str]) -> tuple[bytes | str, ...]:
+    """Join neighbouring constants into one."""
+    merged: list[bytes | str] = []
+    for piece in pieces:
+        if isinstance(piece, bytes) and merged and isinstance(merged[-1], bytes):
+            merged[-1] += piece
         else:
-            merged.append(segment)
-    return merged
+            merged.append(piece)
+    return tuple(merged)
 
 
 def _unknown(text: str, known: Iterable[str]) -> str:
