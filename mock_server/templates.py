@@ -1,4 +1,4 @@
-"""Reply templates: JSON with holes, compiled once into bytes with holes, rendered fast.
+"""Reply templates: JSON with holes, compiled once into one Python expression, rendered fast.
 
 A template is ordinary JSON. In it
 
