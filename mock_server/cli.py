@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 )
 @profile_option
 @option(
-    "--outcome", default="succeed", show_default=True, help="What becomes of tasks: succeed, or the name of a failure."
+    "--outcome", default="success", show_default=True, help="What becomes of tasks: success, or the name of a failure."
 )
 @option(
     "--api-key",

@@ -227,10 +227,8 @@ class Endpoint:
             explanation["more"] = f"of wrong values the first {VIOLATIONS_MAX} are listed, of broken rules all"
         if warnings:
             explanation["warnings"] = list(map(msgspec.structs.asdict, warnings))
-        if compiled.submission is not None:
-            detail = compiled.submission.validation.wire_message(violations[0])
-        else:
-            detail = self.program.wire_messages.text(violations[0], None)
+        messages = compiled.submission.validation.wire_messages if compiled.submission else self.program.wire_messages
+        detail = messages.text(violations[0])
         return Refused("violation", explanation, detail=detail)
 
     def _refusal(self, world: World, refused: Refused) -> Answer:

@@ -46,7 +46,11 @@ def option(*names: str, **more: Any) -> Callable[[Any], Any]:
 spec_option = option(
     "--spec", type=click.Path(path_type=Path), help="Another OpenAPI file than the one that comes with omnimock."
 )
-profile_option = option("--profile", metavar="NAME[@DATE]", help="How much is enforced: page, kling, kling@2026-05-01.")
+profile_option = option(
+    "--profile",
+    metavar="NAME[@DATE]",
+    help="How much is enforced: a profile of the spec, and after @ a day such as 2026-05-01.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON in place of a table.")
 
 

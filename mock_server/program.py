@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 
-from mock_server.document import SpecError
 from mock_server.lifecycle import Plan, Way
 from mock_server.media import Library, MediaFile
 from mock_server.parameters import Parameters
@@ -75,6 +74,7 @@ class Program:
             )
         except ValueError as error:
             raise spec.document.error(("x-mounts",), str(error)) from None
+        self._validators: dict[int, Any] = {}
         self._try_out()
 
     def problem_for(self, event: str) -> tuple[Problem, Template]:
@@ -201,7 +201,9 @@ class Program:
     def _fits(self, schema: Any, body: bytes, pointer: tuple[str | int, ...]) -> None:
         if schema is None:
             return
-        validator = compile_schema(self.spec.document, schema, pointer)
+        validator = self._validators.get(id(schema))
+        if validator is None:
+            validator = self._validators[id(schema)] = compile_schema(self.spec.document, schema, pointer)
         for error in validator.iter_errors(msgspec.json.decode(body)):
             place = join(tuple(error.instance_path))
             raise self.spec.document.error(pointer, f"does not fit its own schema at {place!r}: {error.message}")
@@ -227,6 +229,3 @@ def _text_reader(expression: str | None) -> Callable[[Any], str | None]:
         return value if value and isinstance(value, str) else None
 
     return text
-
-
-__all__ = ["Compiled", "Program", "SpecError", "Submission"]

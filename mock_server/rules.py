@@ -47,7 +47,7 @@ class Profile:
 
     @property
     def name(self) -> str:
-        """The profile as one writes it, `kling@2026-06-17`."""
+        """The profile as one writes it: its name, and the day after an @."""
         return f"{self.entry.name}@{self.date}" if self.date else self.entry.name
 
     def keeps(self, sources: tuple[str, ...], known: Mapping[str, Source]) -> bool:
@@ -189,8 +189,3 @@ def keyword_sources(schema: Any, keyword: str) -> tuple[str, ...]:
     """Return the sources that a schema object names for one of its keywords."""
     said = schema.get("x-source") if isinstance(schema, dict) else None
     return source_names(said.get(keyword) if isinstance(said, dict) else said)
-
-
-def constraints_of(schema: Any) -> list[str]:
-    """Return the keywords of a schema object that constrain a value by themselves."""
-    return [key for key in schema if key not in _STRUCTURE and not key.startswith("x-")]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mock_server.lifecycle import Way
 from mock_server.spec import TaskType
 
-SUCCEED = "succeed"
+SUCCESS = "success"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +17,14 @@ class Scenario:
     ways: Mapping[str, Way]
 
 
-def realistic(task_types: Mapping[str, TaskType], outcome: str = SUCCEED) -> Scenario:
+def realistic(task_types: Mapping[str, TaskType], outcome: str = SUCCESS) -> Scenario:
     """Return the usual story, at the spec's own pace: tasks succeed, or all fail for the reason `outcome`.
 
     Raise ValueError where no type of task has a failure of that name.
     """
     names = sorted({name for task_type in task_types.values() for name in task_type.failures})
-    if outcome != SUCCEED and outcome not in names:
-        raise ValueError(f"there is no outcome {outcome!r}; there are {', '.join((SUCCEED, *names))}")
+    if outcome != SUCCESS and outcome not in names:
+        raise ValueError(f"there is no outcome {outcome!r}; there are {', '.join((SUCCESS, *names))}")
     return Scenario("realistic", {name: _way(task_type, outcome) for name, task_type in task_types.items()})
 
 

@@ -19,7 +19,7 @@ class Settings:
     clock: Literal["system", "manual"] = "system"
     time_scale: float = 1.0
     profile: str | None = None
-    outcome: str = "succeed"
+    outcome: str = "success"
     api_keys: tuple[str, ...] = ()
     concurrency: int | None = None
     callback_allow: tuple[str, ...] = ()
@@ -45,9 +45,7 @@ class Settings:
             raise ValueError(f"body-bytes-max is at least 1, not {self.body_bytes_max}")
         for mount in self.mounts:
             if mount and (not mount.startswith("/") or mount.endswith("/")):
-                raise ValueError(
-                    f"mount {mount!r}: a prefix starts with / and does not end with it, such as /proxy/kling"
-                )
+                raise ValueError(f"mount {mount!r}: a prefix starts with / and does not end with it, such as /proxy/v1")
             if mount == "/_mock" or mount.startswith("/_mock/"):
                 raise ValueError(f"mount {mount!r}: what is below /_mock is the twin's own")
         for host in self.callback_allow:

@@ -13,6 +13,7 @@ import msgspec
 
 from mock_server.checks import CHECKS, Check
 from mock_server.decoding import NotJson
+from mock_server.document import Pointer
 from mock_server.pointers import MISSING, join, lookup, parse
 from mock_server.rules import Profile, Rule, enforce, keyword_sources
 from mock_server.schemas import compile_schema
@@ -63,7 +64,7 @@ class Validation:
         )
         self._checks = [_compiled_check(spec, operation, rule) for rule in enforced.checks]
         self._original = operation.body_schema
-        self._wire = WireMessages(spec)
+        self.wire_messages = WireMessages(spec, (*enforced.rules, *enforced.checks), place)
 
     def check(
         self, body: Any, external_id: str | None, used: Container[str]
@@ -88,12 +89,6 @@ class Validation:
                 if broken and applies(body):
                     found += [self._rule_violation(rule, body, pointer, came) for pointer, came in broken]
         return found, warnings
-
-    def wire_message(self, violation: Violation) -> str:
-        """Return what the provider would say of this violation."""
-        rules = (*self.rules, *(rule for rule, _, _ in self._checks))
-        rule = next((each for each in rules if each.id == violation.rule), None)
-        return self._wire.text(violation, rule)
 
     def _broken(self, rules: Iterable[tuple[Rule, Any]], body: Any) -> list[Violation]:
         """One violation for each rule that is broken, however often the body breaks it."""
@@ -133,23 +128,23 @@ class Validation:
 
 
 class WireMessages:
-    """What the provider says of a violation, by the templates under `x-refusals/messages`."""
+    """What the provider says of a violation, by the templates under `x-refusals/messages` and those of the rules."""
 
-    def __init__(self, spec: Spec) -> None:
-        self._templates = {
+    def __init__(self, spec: Spec, rules: Iterable[Rule] = (), pointer: Pointer = ()) -> None:
+        """Compile; raise SpecError for an unknown expression. `pointer` is the schema that the rules stand in."""
+        self._by_keyword = {
             key: _compiled_message(spec, text, ("x-refusals", "messages", key)) for key, text in spec.messages.items()
         }
-        self._spec = spec
+        self._by_rule = {
+            rule.id: _compiled_message(spec, rule.wire, pointer) if rule.wire else self._by_keyword["rule"]
+            for rule in rules
+        }
 
-    def text(self, violation: Violation, rule: Rule | None) -> str:
-        """Return the message: the rule's own words, else those for the broken keyword, else the rest's."""
-        if rule is not None and rule.wire:
-            template = _compiled_message(self._spec, rule.wire, ())
-        elif rule is not None:
-            template = self._templates["rule"]
-        else:
-            template = self._templates.get(violation.rule.rpartition(".")[2], self._templates["otherwise"])
-        return str(json.loads(template.render(violation)))
+    def text(self, violation: Violation) -> str:
+        """Return the message: that of the rule, else that for the broken keyword, else the rest's."""
+        keyword = violation.rule.rpartition(".")[2]
+        otherwise = self._by_keyword.get(keyword, self._by_keyword["otherwise"])
+        return str(json.loads(self._by_rule.get(violation.rule, otherwise).render(violation)))
 
 
 def shown(value: Any) -> str:
@@ -217,7 +212,7 @@ _VIOLATION_LANGUAGE = Language(
 )
 
 
-def _compiled_message(spec: Spec, text: str, pointer: tuple[str, ...]) -> Template:
+def _compiled_message(spec: Spec, text: str, pointer: Pointer) -> Template:
     try:
         return Template(text, _VIOLATION_LANGUAGE)
     except TemplateError as error:

@@ -246,10 +246,9 @@ Answer = int | Literal["hang", "reset"]
 
 
 @dataclass(frozen=True)
-class Received:
-    """One request that a receiver got. Header names are in lower case."""
+class Message:
+    """A request or a reply with a JSON body. Header names are in lower case."""
 
-    path: str
     headers: dict[str, str]
     body: bytes
 
@@ -258,6 +257,13 @@ class Received:
         value = json.loads(self.body)
         assert isinstance(value, dict)
         return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Received(Message):
+    """One request that a receiver got."""
+
+    path: str
 
 
 @dataclass
@@ -337,7 +343,7 @@ def _handler_for(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", "0")))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            answer = receiver.answer_for(Received(self.path, headers, body))
+            answer = receiver.answer_for(Received(path=self.path, headers=headers, body=body))
             if isinstance(answer, str):
                 self.close_connection = True
                 return
@@ -373,19 +379,11 @@ def read_to_end(connection: socket.socket) -> bytes:
     return came
 
 
-@dataclass(frozen=True)
-class RawReply:
+@dataclass(frozen=True, kw_only=True)
+class RawReply(Message):
     """A reply as it came over a plain connection."""
 
     status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> dict[str, Any]:
-        value = json.loads(self.body)
-        assert isinstance(value, dict)
-        return value
 
 
 def parse_replies(came: bytes) -> list[RawReply]:
@@ -398,7 +396,7 @@ def parse_replies(came: bytes) -> list[RawReply]:
         assert status_line.startswith("HTTP/1.1 "), status_line
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         length = int(headers.get("content-length", "0"))
-        replies.append(RawReply(int(status_line.split(" ")[1]), headers, rest[:length]))
+        replies.append(RawReply(status=int(status_line.split(" ")[1]), headers=headers, body=rest[:length]))
         came = rest[length:]
     return replies
 

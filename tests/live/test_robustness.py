@@ -567,20 +567,17 @@ async def test_the_server_leaves_what_is_not_overdue(twin: Twin) -> None:
     assert not transport.is_closing()
 
 
-async def test_a_head_that_is_too_large_is_in_the_journal(twin: Twin) -> None:
+@pytest.mark.parametrize(
+    ("came", "status"),
+    [(b"GET / HTTP/1.1\r\nx: " + b"a" * HEAD_BYTES_MAX, 431), (b"garbage\r\n\r\n", 400)],
+    ids=["a head that is too large", "garbage"],
+)
+async def test_what_never_became_a_request_is_in_the_journal(twin: Twin, came: bytes, status: int) -> None:
     protocol, _ = open_connection(twin)
-    protocol.data_received(b"GET / HTTP/1.1\r\nx: " + b"a" * HEAD_BYTES_MAX)
+    protocol.data_received(came)
     assert [
         entry.reply.status for entry in twin.worlds.lobby.journal.entries if isinstance(entry, Exchange) and entry.reply
-    ] == [431]
-
-
-async def test_garbage_is_in_the_journal(twin: Twin) -> None:
-    protocol, _ = open_connection(twin)
-    protocol.data_received(b"garbage\r\n\r\n")
-    assert [
-        entry.reply.status for entry in twin.worlds.lobby.journal.entries if isinstance(entry, Exchange) and entry.reply
-    ] == [400]
+    ] == [status]
 
 
 async def test_a_refused_connection_is_closed(twin: Twin) -> None:

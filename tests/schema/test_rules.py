@@ -668,7 +668,7 @@ def test_a_refused_body_is_answered_400_with_1201_and_the_first_violation(names:
     assert is_refused(reply, 400, 1201)
     validation = submit_validation(shared_program())
     first = validation.check(body, None, ())[0][0]
-    assert json.loads(reply.body)["message"] == validation.wire_message(first)
+    assert json.loads(reply.body)["message"] == validation.wire_messages.text(first)
 
 
 @brief

@@ -138,6 +138,7 @@ def test_a_small_spec_says_everything(tmp_path: Path, library: Library) -> None:
         ("openapi: 3.1.0", "swagger: '2.0'", "# Everything", "is not an OpenAPI 3.1 file"),
         ("x-mounts:", "info: {}\nx-mounts:", "info: {}", "the key 'info' stands here a second time"),
         ("x-mounts:", "x-mount:", "x-mount:", "did you mean x-mounts?"),
+        ("{$violation.came} already", "{$violation.camee} already", "", "did you mean $violation.came?"),
         ("x-held-rules:", "x-held-rule:", "x-held-rule:", "did you mean x-held-rules?"),
         ("x-mounts:", "x-dialects: {}\nx-mounts:", "x-dialects", "not served by this version"),
         ("source: kling-pricing", "source: kling-prices", "kling-prices", "names the source 'kling-prices'; there are"),
