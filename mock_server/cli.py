@@ -17,8 +17,17 @@ import click
 
 from mock_server import __version__
 from mock_server.defaults import check_environment, defaults_from_project
-from mock_server.offline import problems, rules, validate
-from mock_server.options import Duration, Durations, fail, one_line_errors, option, profile_option, spec_option
+from mock_server.offline import problems, rules, scenarios, validate
+from mock_server.options import (
+    Duration,
+    Durations,
+    fail,
+    one_line_errors,
+    option,
+    profile_option,
+    scenarios_option,
+    spec_option,
+)
 from mock_server.settings import BODY_BYTES_MAX, Settings
 
 if TYPE_CHECKING:
@@ -45,8 +54,13 @@ if TYPE_CHECKING:
 )
 @profile_option
 @option(
-    "--outcome", default="success", show_default=True, help="What becomes of tasks: success, or the name of a failure."
+    "--scenario",
+    default="realistic",
+    show_default=True,
+    metavar="NAME[; KEY=VALUE]",
+    help="What happens where a request says nothing else; `omnimock scenarios` lists them.",
 )
+@scenarios_option
 @option(
     "--api-key",
     "api_keys",
@@ -198,6 +212,7 @@ COMMANDS: Mapping[str, click.Command] = {
     "serve": serve,
     "rules": rules,
     "problems": problems,
+    "scenarios": scenarios,
     "validate": validate,
 }
 

@@ -1,6 +1,6 @@
 """The endpoint that is faked. **Read this first**: one request goes through `answer`, from top to bottom.
 
-    auth → route → validation and rules → capacity → plan → store → outbox → reply → journal
+    auth → route → validation and rules → scenario → capacity → plan → store → outbox → reply → journal
 
 It is synchronous and does no I/O: an `Incoming` goes in, a `Reply` comes out, and time, chance and settings came in
 through the constructor. Shells (HTTP, in process) carry it. On every way out the exchange is in the journal.
@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from mock_server.auth import Auth
+from mock_server.choosing import Chooser
 from mock_server.decoding import NotJson, WrongMediaType, check_media_type, decode_body
 from mock_server.exchange import Incoming, Reply
 from mock_server.explanation import HEADER, to_header
@@ -23,9 +24,10 @@ from mock_server.lifecycle import make_plan
 from mock_server.outbox import book_status_changes
 from mock_server.problems import Refused
 from mock_server.program import Compiled, Program
-from mock_server.reply import PageScene, ProblemScene, scene_at
+from mock_server.reply import PageScene, ProblemScene, Scene, scene_at
 from mock_server.routes import slot_text
-from mock_server.scenarios import Scenario
+from mock_server.scenario_reader import ScenarioError
+from mock_server.scenarios import Scenario, ScriptStep
 from mock_server.task import Task
 from mock_server.validation import VIOLATIONS_MAX, Violation
 from mock_server.worlds import World, Worlds
@@ -34,6 +36,8 @@ log = logging.getLogger("omnimock")
 
 _HOST = re.compile(rb"[A-Za-z0-9._~-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
 _KNOWN_HOSTS_MAX = 1_000
+# As much of an unknown task's name as is told or kept.
+_NAME_CHARACTERS_MAX = 100
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):
@@ -54,6 +58,15 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     explanation: dict[str, Any] | None = None
 
 
+class Scripted(msgspec.Struct, frozen=True, gc=False):
+    """What a scenario has for the n-th attempt of an operation."""
+
+    scenario: str
+    role: str
+    does: ScriptStep
+    attempt: int
+
+
 class Endpoint:
     """Answers the operations of the spec."""
 
@@ -62,7 +75,7 @@ class Endpoint:
         program: Program,
         worlds: Worlds,
         auth: Auth,
-        scenario: Scenario,
+        scenarios: Chooser,
         *,
         explain: bool = True,
         media_base_url: str | None = None,
@@ -73,7 +86,7 @@ class Endpoint:
 
         `callback_refusal` says why callbacks to an address will not be sent, or nothing.
         """
-        self.program, self.worlds, self.auth, self.scenario = program, worlds, auth, scenario
+        self.program, self.worlds, self.auth, self.scenarios = program, worlds, auth, scenarios
         self.crashes = 0
         self.own_base_url = own_base_url
         self._explain, self._media_base_url = explain, media_base_url
@@ -101,6 +114,9 @@ class Endpoint:
             answer = self._act[compiled.role](Call(world, compiled, match.slots, incoming, headers))
         except Refused as refused:
             answer = self._refusal(world, refused)
+        except ScenarioError as error:
+            explanation = {"at": "scenario", "reason": str(error)}
+            answer = self._refusal(world, Refused("violation", explanation, detail=str(error)))
         except Exception as error:  # noqa: BLE001  A defect of ours must still be answered and recorded.
             answer = self._crash(world, error)
         world.journal.exchange(
@@ -150,10 +166,12 @@ class Endpoint:
             raise Refused("body-not-json", {"at": "body", "reason": str(error)}, detail=str(error)) from None
         if violations:
             raise self._violated(compiled, violations, warnings)
+        scenario = self.scenarios.for_submit(world, call.incoming, headers, lambda: submission.directive(body))
+        step = self._scripted(world, scenario, "submit")
         now_ms = world.clock.now_ms()
         if world.slots.limit is not None:
             self._check_slots(world, compiled, submission.slot_group(body), now_ms)
-        plan = make_plan(self.scenario.ways[task_type.name], now_ms, world.chance)
+        plan = make_plan(scenario.ways[task_type.name], now_ms, world.chance)
         media, note = submission.media(body)
         notes = [each for each in (hint, note) if each]
         task = Task(
@@ -166,6 +184,7 @@ class Endpoint:
             submission.inputs(body),
             media,
             self._base_url(call.incoming.scheme, headers.get(b"host")),
+            None if scenario is self.scenarios.default else scenario,
         )
         world.store.add(task)
         if world.slots.limit is not None:
@@ -174,14 +193,22 @@ class Endpoint:
             book_status_changes(world.outbox, task, url, submission.delivery.statuses, world.tag)
             if reason := self._callback_refusal(url):
                 notes.append(f"callbacks of this task will not be sent: {reason}")
-        reply = compiled.reply.render(scene_at(task, now_ms, world.tag, world.request_id()))
-        explanation = self._hints(world, notes, warnings) if notes or warnings else None
+        if world.steering.armed is not None:
+            world.steering.submitted(scenario, stored=True)
+        if step is not None:
+            raise self._refused_by(step, task.id)
+        # What is answered is the task as it was created, however soon it moves on.
+        reply = compiled.reply.render(Scene(task, 0, world.tag, world.request_id()))
+        explanation = self._hints(world, notes, warnings, task.scenario) if notes or warnings or task.scenario else None
         return Answer(Reply(200, reply, self._headers(explanation)), task.id, explanation)
 
     def _query(self, call: Call) -> Answer:
         world, compiled = call.world, call.compiled
         name = slot_text(call.slots[0])
         task = world.store.find(name) if name is not None else None
+        scenario = self.scenarios.for_task(world, call.incoming, call.headers, task)
+        if scenario.scripts:
+            self._scripted(world, scenario, "query", task.id if task else (name or "")[:_NAME_CHARACTERS_MAX])
         if task is None or task.type != compiled.task_type.name:
             raise Refused("task-unknown", self._unknown_task_explanation(world, compiled, name, task))
         scene = scene_at(task, world.clock.now_ms(), world.tag, world.request_id())
@@ -192,11 +219,24 @@ class Endpoint:
         values, violations = compiled.parameters.read(call.incoming.query)
         if violations:
             raise self._violated(compiled, violations, [])
+        self._scripted(world, self.scenarios.for_task(world, call.incoming, call.headers, None), "list")
         page, size = compiled.task_type.page_parameters or ("", "")
         tasks = world.store.page(compiled.task_type.name, values.get(page, 1), values.get(size, 30))
         now_ms, request_id = world.clock.now_ms(), world.request_id()
         scenes = [scene_at(task, now_ms, world.tag, request_id) for task in tasks]
         return Answer(Reply(200, compiled.reply.render(PageScene(scenes, request_id))))
+
+    def _scripted(self, world: World, scenario: Scenario, role: str, task_id: str = "") -> Scripted | None:
+        """Count an attempt; refuse it where the scenario does, or return how a submit is refused after all."""
+        found = world.steering.step(scenario, role, task_id) if scenario.scripts else None
+        if found is None:
+            return None
+        step = Scripted(scenario.name, role, *found)
+        if step.does.stores:
+            return step
+        if role == "submit":
+            world.steering.submitted(scenario, stored=False)
+        raise self._refused_by(step)
 
     def _check_slots(self, world: World, compiled: Compiled, group: Any, now_ms: int) -> None:
         concurrency = compiled.task_type.concurrency
@@ -221,6 +261,11 @@ class Endpoint:
 
     # What goes wrong
 
+    def _refused_by(self, step: Scripted, task_id: str | None = None) -> Refused:
+        stored = "; the task is created and billed all the same" if task_id is not None else ""
+        explanation = {"scenario": step.scenario, "what": f"{step.role} {step.attempt} is refused{stored}"}
+        return Refused(f"problem:{step.does.problem}", explanation, task_id=task_id)
+
     def _violated(self, compiled: Compiled, violations: list[Violation], warnings: list[Violation]) -> Refused:
         explanation: dict[str, Any] = {"violations": list(map(msgspec.structs.asdict, violations))}
         if len(violations) >= VIOLATIONS_MAX:
@@ -240,7 +285,8 @@ class Endpoint:
             **refused.explanation,
         }
         body = template.render(ProblemScene(refused.detail or problem.about, world.request_id()))
-        return Answer(Reply(problem.status, body, (*refused.headers, *self._headers(explanation))), None, explanation)
+        reply = Reply(problem.status, body, (*refused.headers, *self._headers(explanation)))
+        return Answer(reply, refused.task_id, explanation)
 
     def _crash(self, world: World, error: Exception) -> Answer:
         self.crashes += 1
@@ -250,9 +296,12 @@ class Endpoint:
         explanation = {**(answer.explanation or {}), "traceback": traceback.format_exception(error)}
         return msgspec.structs.replace(answer, explanation=explanation)
 
-    def _hints(self, world: World, notes: list[str], warnings: list[Violation]) -> dict[str, Any]:
+    def _hints(
+        self, world: World, notes: list[str], warnings: list[Violation], scenario: Scenario | None
+    ) -> dict[str, Any]:
         return {
             "journal": world.journal.next_number,
+            **({"scenario": scenario.name} if scenario is not None else {}),
             "notes": notes,
             "warnings": list(map(msgspec.structs.asdict, warnings)),
         }
@@ -273,6 +322,6 @@ class Endpoint:
         if task is not None:
             return {"came": name, "do": f"this task is of the type {task.type}: ask for it at its own path"}
         return {
-            "came": name if name is None else name[:100],
+            "came": name if name is None else name[:_NAME_CHARACTERS_MAX],
             "do": f"ask with the key that the task was submitted with (tasks in this key's world: {len(world.store)})",
         }

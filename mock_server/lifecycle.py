@@ -19,6 +19,9 @@ import msgspec
 
 Final = Literal["success", "failure", "cancelled"]
 
+# Later than any clock can show.
+NEVER_MS = 1 << 62
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -53,8 +56,8 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def ends_at_ms(self) -> int:
-        """The moment of the final status."""
-        return self.at_ms[-1]
+        """The moment of the final status; NEVER_MS where the plan has none."""
+        return self.at_ms[-1] if self.steps[-1].final else NEVER_MS
 
 
 def step_index(plan: Plan, now_ms: int) -> int:
@@ -147,6 +150,11 @@ class Lifecycle:
                     names = self.success[: self.success.index(name) + 1]
                     return self._way((*names, following), message, pace_ms)
         raise ValueError("no status on the usual way goes on to a failure")
+
+    def staying(self, pace_ms: Mapping[str, tuple[int, int]], status: str | None = None) -> Way:
+        """Return the usual way up to `status`, or up to its last live status: the task stays there for ever."""
+        last = self.success.index(status) if status is not None else len(self.success) - 2
+        return self._way(self.success[: last + 1], "", pace_ms)
 
     def _way(self, names: tuple[str, ...], message: str, pace_ms: Mapping[str, tuple[int, int]]) -> Way:
         steps = [Step(name, self.statuses[name].final) for name in names]

@@ -1,4 +1,4 @@
-"""The commands that need no server: `rules`, `problems` and `validate`."""
+"""The commands that need no server: `rules`, `problems`, `scenarios` and `validate`."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mock_server.options import json_option, one_line_errors, profile_option, spec_option
+from mock_server.options import json_option, one_line_errors, profile_option, scenarios_option, spec_option
 from mock_server.settings import Settings
 
 if TYPE_CHECKING:
@@ -74,6 +74,30 @@ def problems(spec: Path | None, as_json: bool) -> None:
             for each in loaded.problems.values()
         ]
         _print("Problems", rows, ("name", "status", "code", "retry", "about", "confidence", "source"), as_json)
+
+
+@click.command()
+@spec_option
+@scenarios_option
+@json_option
+def scenarios(spec: Path | None, scenarios: Path | None, as_json: bool) -> None:
+    """Show every scenario: what happens, and what can be said besides its name."""
+    with one_line_errors():
+        from mock_server.catalogue import Catalogue
+        from mock_server.reader import load_spec
+        from mock_server.resources import resource
+
+        catalogue = Catalogue(load_spec(spec or resource("openapi.yaml")), scenarios)
+        rows = [
+            {
+                "name": each.name,
+                "about": each.about,
+                "parameters": [f"{parameter.name}={parameter.default}" for parameter in each.parameters],
+                "own": each.own,
+            }
+            for each in catalogue.entries()
+        ]
+        _print("Scenarios", rows, ("name", "about", "parameters"), as_json)
 
 
 @click.command()

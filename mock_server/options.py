@@ -51,6 +51,12 @@ profile_option = option(
     metavar="NAME[@DATE]",
     help="How much is enforced: a profile of the spec, and after @ a day such as 2026-05-01.",
 )
+scenarios_option = option(
+    "--scenarios",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="A folder of your own scenarios, one in each file NAME.yaml.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON in place of a table.")
 
 

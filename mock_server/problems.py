@@ -24,7 +24,7 @@ class Refused(Exception):
     """The request cannot be served.
 
     `event` is what is wrong (a key of the spec's `x-refusals`, or `problem:NAME`), `detail` the message on the wire
-    where the problem has room for one, `explanation` what the developer is told.
+    where the problem has room for one, `explanation` what the developer is told, `task_id` the task that it is about.
     """
 
     def __init__(
@@ -34,6 +34,8 @@ class Refused(Exception):
         *,
         detail: str = "",
         headers: tuple[tuple[bytes, bytes], ...] = (),
+        task_id: str | None = None,
     ) -> None:
         super().__init__(event)
         self.event, self.explanation, self.detail, self.headers = event, explanation, detail, headers
+        self.task_id = task_id

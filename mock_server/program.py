@@ -34,6 +34,7 @@ class Submission:
 
     validation: Validation
     external_id: Reader
+    directive: Reader
     callback_url: Reader
     slot_group: Reader
     media: Callable[[Any], tuple[MediaFile | None, str]]
@@ -112,6 +113,7 @@ class Program:
         return Submission(
             validation=Validation(self.spec, operation, self.profile),
             external_id=_text_reader(task_type.external_id),
+            directive=_text_reader(getattr(task_type, "directive", "$request.body#/prompt")),
             callback_url=_text_reader(operation.delivery.url if operation.delivery else None),
             slot_group=_reader(concurrency.per if concurrency else None, operation.body_schema),
             media=self._media_chooser(task_type, operation.body_schema),

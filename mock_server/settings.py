@@ -19,7 +19,8 @@ class Settings:
     clock: Literal["system", "manual"] = "system"
     time_scale: float = 1.0
     profile: str | None = None
-    outcome: str = "success"
+    scenario: str = "realistic"
+    scenarios: Path | None = None
     api_keys: tuple[str, ...] = ()
     concurrency: int | None = None
     callback_allow: tuple[str, ...] = ()

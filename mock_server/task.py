@@ -6,12 +6,14 @@ import msgspec
 
 from mock_server.lifecycle import Plan
 from mock_server.media import MediaFile
+from mock_server.scenarios import Scenario
 
 
 class Task(msgspec.Struct, frozen=True, gc=False):
     """A task as it was submitted; where it stands now follows from its plan and the time.
 
     `inputs` are the parts of the body that its replies repeat, kept so that no reply has to read the body again.
+    `scenario` is the one that was chosen for it, None where nobody chose.
     """
 
     id: str
@@ -23,3 +25,4 @@ class Task(msgspec.Struct, frozen=True, gc=False):
     inputs: tuple[Any, ...]
     media: MediaFile | None
     base_url: str
+    scenario: Scenario | None = None

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from mock_server import guard
 from mock_server.auth import Auth
 from mock_server.callbacks import Callbacks, Schedule
+from mock_server.catalogue import Catalogue
+from mock_server.choosing import Chooser
 from mock_server.clock import Clock, ManualClock, SystemClock
 from mock_server.endpoint import Endpoint
 from mock_server.media import load_library
@@ -15,7 +17,6 @@ from mock_server.program import Program
 from mock_server.reader import load_spec
 from mock_server.resources import resource
 from mock_server.rules import choose_profile
-from mock_server.scenarios import realistic
 from mock_server.settings import Settings
 from mock_server.signature import Signer
 from mock_server.store import Room
@@ -31,6 +32,7 @@ class Twin:
     endpoint: Endpoint
     worlds: Worlds
     callbacks: Callbacks
+    catalogue: Catalogue
 
 
 def load_program(settings: Settings) -> Program:
@@ -67,6 +69,7 @@ def make_twin(
         )
 
     worlds = Worlds(make_world, bounds=bounds, monotonic_seconds=monotonic_seconds)
+    catalogue = Catalogue(program.spec, settings.scenarios)
     callbacks = Callbacks(
         replies=program.replies,
         schedules={
@@ -91,13 +94,13 @@ def make_twin(
             world_claim=program.spec.world_claim,
             wall_seconds=wall_seconds,
         ),
-        realistic(task_types, settings.outcome),
+        Chooser(catalogue.choose, catalogue.choose(settings.scenario)),
         explain=settings.explain,
         media_base_url=settings.media_base_url,
         own_base_url=f"http://127.0.0.1:{settings.port}",
         callback_refusal=lambda url: guard.refusal(url, settings.callback_allow),
     )
-    return Twin(settings, program, endpoint, worlds, callbacks)
+    return Twin(settings, program, endpoint, worlds, callbacks, catalogue)
 
 
 def _same(clock: Clock) -> Callable[[], Clock]:

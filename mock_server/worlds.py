@@ -10,6 +10,7 @@ from mock_server.identifiers import digit_ids, opaque_tag, stream, uuid_ids
 from mock_server.journal import Journal
 from mock_server.outbox import Outbox
 from mock_server.spec import TaskType
+from mock_server.steering import Steering
 from mock_server.store import Room, Store
 
 
@@ -28,10 +29,10 @@ class Bounds:
 
 
 class World:
-    """The tasks, clock, slots, callbacks, journal and chance of one key."""
+    """The tasks, clock, scenarios, slots, callbacks, journal and chance of one key."""
 
-    __slots__ = ("chance", "clock", "closed", "journal", "name", "outbox", "request_id", "slots", "store", "tag",
-                 "task_ids", "used_at")  # fmt: skip
+    __slots__ = ("chance", "clock", "closed", "journal", "name", "outbox", "request_id", "slots", "steering", "store",
+                 "tag", "task_ids", "used_at")  # fmt: skip
 
     def __init__(
         self,
@@ -50,6 +51,7 @@ class World:
         self.store = Store(task_room)
         self.slots = Slots(concurrency)
         self.outbox = Outbox()
+        self.steering = Steering()
         self.journal = Journal(journal_room)
         self.used_at = 0.0
         self.closed = False

@@ -267,7 +267,7 @@ def test_from_success_on_there_is_a_video(client: Client) -> None:
 
 
 def test_a_failed_task_has_no_video(start: StartServer) -> None:
-    server = start("--clock", "manual", "--outcome", "no-reason")
+    server = start("--clock", "manual", "--scenario", "always-failed; reason=no-reason")
     client = Client(server, "sk-failed")
     task_id = client.created()
     client.advance(TO_THE_END)

@@ -306,7 +306,7 @@ BAD_SETTINGS = [
     ("--spec", "."),
     ("--profile", "nonsense"),
     ("--profile", "kling@yesterday"),
-    ("--outcome", "nonsense"),
+    ("--scenario", "nonsense"),
     ("--time-scale", "0"),
     ("--time-scale", "nan"),
     ("--callback-secret", "whsec_short"),

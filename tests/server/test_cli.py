@@ -108,7 +108,7 @@ def test_what_is_not_json_cannot_be_checked(
         (("rules", "--profil", "page"), "--profile"),
         (("rules", "--profile", "pages"), "there is no profile 'pages'; there are page, kling"),
         (("rules", "--spec", "nothing.yaml"), "nothing.yaml: No such file"),
-        (("serve", "--outcome", "explode"), "content-risk"),
+        (("serve", "--scenario", "instnat"), "did you mean instant?"),
     ],
 )
 def test_what_is_wrong_is_one_line_and_status_2(

@@ -99,7 +99,7 @@ class TestLife:
         assert caller.task(task_id)["final_unit_deduction"] == units
 
     @pytest.mark.parametrize(
-        ("outcome", "message"),
+        ("reason", "message"),
         [
             ("content-risk", "Failure to pass the risk control system"),
             ("image-pixel", "Image pixel is invalid"),
@@ -107,9 +107,9 @@ class TestLife:
         ],
     )
     def test_a_failed_task_keeps_code_0_and_says_why(
-        self, make: Callable[..., Twin], outcome: str, message: str
+        self, make: Callable[..., Twin], reason: str, message: str
     ) -> None:
-        caller = Caller(make(outcome=outcome))
+        caller = Caller(make(scenario=f"always-failed; reason={reason}"))
         task_id = caller.created()
         caller.finish(task_id)
         body = msgspec.json.decode(caller.query(task_id).body)
@@ -497,7 +497,7 @@ class TestCrash:
     @pytest.mark.expects_crash
     def test_a_crash_is_answered_as_5000_and_journalled(self, program: Program) -> None:
         twin = make_twin(Settings(clock="manual"), program)
-        twin.endpoint.scenario = Scenario("broken", {})
+        twin.endpoint.scenarios.default = Scenario("broken", "", ways={}, scripts={})
         caller = Caller(twin)
         reply = caller.submit()
         assert is_refused(reply, 500, 5000)
@@ -509,9 +509,9 @@ class TestCrash:
         assert b"Traceback" not in dict(reply.headers)[b"x-mock-explanation"]
 
 
-def test_an_unknown_outcome_is_refused_with_those_there_are(program: Program) -> None:
-    with pytest.raises(ValueError, match="content-risk"):
-        make_twin(Settings(outcome="explode"), program)
+def test_an_unknown_scenario_of_the_settings_is_refused_with_the_nearest(program: Program) -> None:
+    with pytest.raises(ValueError, match="did you mean instant"):
+        make_twin(Settings(scenario="instnat"), program)
 
 
 def test_a_mount_that_collides_with_nothing_is_an_error_only_when_malformed() -> None:

@@ -125,9 +125,9 @@ def test_a_table_that_does_not_hold_together_is_refused(statuses: Mapping[str, S
 
 @given(plan=plans(), share=st.floats(0, 1))
 def test_a_plan_cut_short_is_the_same_until_then_and_ends_at_once(plan: Plan, share: float) -> None:
-    now = NOW_MS + int(share * (plan.ends_at_ms - NOW_MS))
-    short = cut_short(plan, now, (Step("stopped"), Step("over")))
-    assert [short.steps[step_index(short, time)] for time in (now, now + 10**8)] == [Step("over")] * 2
+    now = NOW_MS + int(share * (plan.at_ms[-1] - NOW_MS))
+    short = cut_short(plan, now, (Step("stopped"), Step("over", "failure")))
+    assert [short.steps[step_index(short, time)] for time in (now, now + 10**8)] == [Step("over", "failure")] * 2
     assert short.ends_at_ms == now
     for time in range(NOW_MS, now, max(1, (now - NOW_MS) // 7)):
         assert short.steps[step_index(short, time)] == plan.steps[step_index(plan, time)]

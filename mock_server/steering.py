@@ -1,0 +1,79 @@
+"""What a world remembers of its scenarios: which one is armed, and how many attempts each script has seen.
+
+The n-th attempt of a submit or a list is counted for the world and the scenario; that of a query for the task as
+well. Reading moves no task, but it moves these counters.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from mock_server.scenarios import Scenario, ScriptStep
+
+# More tasks than a test polls at once, each with a counter; the one that was not asked for longest starts anew.
+COUNTERS_MAX = 100_000
+
+
+@dataclass(slots=True)
+class Armed:
+    """A scenario that the control API gave a world: for so many plays, or until it is taken back (None).
+
+    One play is over when the scenario's list of submits is at its end and a task has been stored.
+    """
+
+    scenario: Scenario
+    left: int | None
+    stored: bool = False
+
+
+@dataclass(slots=True)
+class Steering:
+    """The scenarios of one world."""
+
+    armed: Armed | None = None
+    _counts: OrderedDict[tuple[str, str, str], int] = field(default_factory=OrderedDict)
+
+    def arm(self, scenario: Scenario, times: int | None) -> None:
+        """Give the next tasks a scenario, from its first attempt on: for `times` plays, or always (None)."""
+        self._forget(scenario.name)
+        self.armed = Armed(scenario, times)
+
+    def disarm(self) -> None:
+        """Take back what is armed; tasks that have it keep it."""
+        self.armed = None
+
+    def attempts(self, scenario: Scenario, role: str, task: str = "") -> int:
+        """Return how many attempts a script has seen."""
+        return self._counts.get((scenario.name, role, task), 0)
+
+    def step(self, scenario: Scenario, role: str, task: str = "") -> tuple[ScriptStep, int] | None:
+        """Count an attempt; return what the scenario has for it, with its number, or None where it is normal."""
+        script = scenario.scripts.get(role)
+        if script is None:
+            return None
+        key = (scenario.name, role, task)
+        attempt = self._counts.pop(key, 0) + 1
+        self._counts[key] = attempt
+        if len(self._counts) > COUNTERS_MAX:
+            self._counts.popitem(last=False)
+        step = script.at(attempt)
+        return (step, attempt) if step is not None else None
+
+    def submitted(self, scenario: Scenario, *, stored: bool) -> None:
+        """Note that a submit got this scenario; an armed one may have been played to its end with it."""
+        armed = self.armed
+        if armed is None or armed.scenario is not scenario:
+            return
+        armed.stored = armed.stored or stored
+        script = scenario.scripts.get("submit")
+        if not armed.stored or (script is not None and not script.over(self.attempts(scenario, "submit"))):
+            return
+        armed.stored = False
+        self._forget(scenario.name)
+        if armed.left is not None:
+            armed.left -= 1
+            if not armed.left:
+                self.armed = None
+
+    def _forget(self, scenario: str) -> None:
+        for key in [key for key in self._counts if key[0] == scenario and not key[2]]:
+            del self._counts[key]

@@ -1,0 +1,113 @@
+"""What may stand in a scenario's file, and what is said of what may not."""
+
+from typing import Any
+
+import pytest
+
+from mock_server.program import Program
+from mock_server.scenario_reader import ScenarioError, compile_scenario
+from mock_server.scenarios import Scenario, ScriptStep
+
+
+@pytest.fixture
+def compiled(program: Program) -> Any:
+    """Compile a scenario that says no more than it must besides what is given."""
+
+    def compile_one(**more: Any) -> Scenario:
+        return compile_scenario({"name": "mine", "about": "A test.", **more}, program.spec, "mine")
+
+    return compile_one
+
+
+def test_steps_follow_each_other_from_the_first_attempt(compiled: Any) -> None:
+    script = compiled(query=["normal", {"problem": "maintenance", "times": 2}, "normal", {"problem": "rate-limited"}])
+    found = [script.scripts["query"].at(attempt) for attempt in range(1, 7)]
+    assert [step and step.problem for step in found] == [None, "maintenance", "maintenance", None, "rate-limited", None]
+
+
+def test_a_step_may_name_its_attempt(compiled: Any) -> None:
+    script = compiled(submit=[{"problem": "maintenance", "at": 3, "times": "always", "then": "store"}])
+    assert script.scripts["submit"].steps == ((3, None, ScriptStep("maintenance", stores=True)),)
+
+
+def test_a_pace_may_be_said_for_one_status_alone(compiled: Any, program: Program) -> None:
+    usual = program.spec.task_types["omni-video"].pace_ms
+    way = compiled(lifecycle={"pace": {"processing": "1s..2s"}}).ways["omni-video"]
+    assert way.pace_ms == (usual["submitted"], (1_000, 2_000))
+
+
+def test_a_pace_may_be_one_for_all(compiled: Any) -> None:
+    assert compiled(lifecycle={"pace": "3s"}).ways["omni-video"].pace_ms == ((3_000, 3_000), (3_000, 3_000))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "last", "message"),
+    [
+        ("success", "succeed", ""),
+        ("failure", "failed", "Failure to pass the risk control system"),
+        ("image-pixel", "failed", "Image pixel is invalid"),
+        ({"message": "The moon is full."}, "failed", "The moon is full."),
+        ("never", "processing", ""),
+        ({"stays": "submitted"}, "submitted", ""),
+    ],
+)
+def test_an_outcome_is_the_end_of_the_way(compiled: Any, outcome: Any, last: str, message: str) -> None:
+    step = compiled(lifecycle={"outcome": outcome}).ways["omni-video"].steps[-1]
+    assert (step.status, step.message) == (last, message)
+
+
+def test_a_failure_keeps_its_own_pace_unless_the_scenario_says_another(compiled: Any) -> None:
+    assert compiled(lifecycle={"outcome": "image-pixel"}).ways["omni-video"].pace_ms == ((400, 400), (1_250, 1_250))
+    paced = compiled(lifecycle={"outcome": "image-pixel", "pace": {"processing": "9s"}})
+    assert paced.ways["omni-video"].pace_ms == ((400, 400), (9_000, 9_000))
+
+
+@pytest.mark.parametrize(
+    ("more", "place", "reason"),
+    [
+        ({"lifecycel": {}}, ("lifecycel",), "did you mean lifecycle?"),
+        ({"lifecycle": {"paec": "1s"}}, ("lifecycle", "paec"), "did you mean pace?"),
+        (
+            {"lifecycle": {"pace": "5"}},
+            ("lifecycle", "pace"),
+            "a duration, a range, or one for each status is expected",
+        ),
+        ({"lifecycle": {"pace": "5s..1s"}}, ("lifecycle", "pace"), "runs backwards"),
+        ({"lifecycle": {"pace": {"submited": "1s"}}}, ("lifecycle", "pace", "submited"), "did you mean submitted?"),
+        ({"lifecycle": {"pace": {"submitted": "1"}}}, ("lifecycle", "pace", "submitted"), "a duration such as 2s"),
+        ({"lifecycle": {"outcome": "content-rsk"}}, ("lifecycle", "outcome"), "did you mean content-risk?"),
+        ({"lifecycle": {"outcome": {"stays": "succeed"}}}, ("lifecycle", "outcome", "stays"), "there are processing"),
+        ({"lifecycle": {"outcome": {"stay": "x"}}}, ("lifecycle", "outcome", "stay"), "there is no key 'stay'"),
+        ({"query": ["norml"]}, ("query", 0), '"norml" came; normal, or {problem: NAME} is expected'),
+        ({"query": [{"problem": "maintenence"}]}, ("query", 0, "problem"), "did you mean maintenance?"),
+        ({"query": [{"problem": "maintenance", "time": 2}]}, ("query", 0, "time"), "did you mean times?"),
+        ({"query": [{"problem": "maintenance", "times": 0}]}, ("query", 0, "times"), "from 1, or always is expected"),
+        ({"query": [{"problem": "maintenance", "then": "store"}]}, ("query", 0, "then"), "only a submit does"),
+        ({"query": [{"times": 2}]}, ("query", 0), "does nothing"),
+        (
+            {"query": [{"problem": "maintenance", "at": 2}, {"problem": "maintenance", "at": 2}]},
+            ("query", 1, "at"),
+            "3",
+        ),
+        ({"query": [{"problem": "maintenance", "times": "always"}, "normal"]}, ("query", 1), "lasts always"),
+        ({"query": [{"fault": "reset"}]}, ("query", 0, "fault"), "not served by this version"),
+        ({"callbacks": {}}, ("callbacks",), "not served by this version"),
+        ({"capacity": {}}, ("capacity",), "not served by this version"),
+        ({"extends": "realistic"}, ("extends",), "not served by this version"),
+        ({"dialect": "klingon"}, ("dialect",), "there is no dialect 'klingon'"),
+        ({"about": ""}, ("about",), "1 character"),
+    ],
+)
+def test_what_does_not_fit_is_named_with_its_place(
+    compiled: Any, more: dict[str, Any], place: tuple[str | int, ...], reason: str
+) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        compiled(**more)
+    assert caught.value.pointer == place
+    assert reason in caught.value.reason
+
+
+@pytest.mark.parametrize("source", [None, 5, [], "realistic", {}, {"name": "mine"}])
+def test_what_is_no_scenario_at_all_is_refused(program: Program, source: Any) -> None:
+    with pytest.raises(ScenarioError):
+        compile_scenario(source, program.spec, "mine")
