@@ -15,12 +15,12 @@ import asyncio
 import functools
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlsplit
 
 import msgspec
 
-from mock_server import __version__, guard
+from mock_server import __version__
 from mock_server.clock import ManualClock, SystemClock
 from mock_server.journal import Attempt, Outcome
 from mock_server.outbox import Delivery
@@ -68,15 +68,18 @@ class Callbacks:
         schedules: Mapping[str, Schedule],
         post: Callable[[], Post],
         wall_seconds: Callable[[], float],
-        allowed_hosts: Collection[str] = (),
+        refusal: Callable[[str], str],
         signer: Signer | None = None,
     ) -> None:
-        """`replies` and `schedules` are by task type; `post` is made with the first callback."""
+        """`replies` and `schedules` are by task type; `post` is made with the first callback.
+
+        `refusal` says why nothing is sent to an address, or nothing.
+        """
         self._replies, self._schedules = replies, schedules
         self._make_post = post
         self._post: Post | None = None
         self._wall_seconds, self._signer = wall_seconds, signer
-        self._allowed_hosts = allowed_hosts
+        self._refusal = refusal
         self._watched: set[World] = set()
         self._timers: dict[World, asyncio.TimerHandle | asyncio.Handle] = {}
         self._running: dict[asyncio.Task[Attempt], World] = {}
@@ -127,6 +130,9 @@ class Callbacks:
             raise TypeError("only a manual clock can be moved")
         async with self._advancing.setdefault(world, asyncio.Lock()):
             clock.check_move(to_ms)
+            if not self._running:
+                # In process, each advance may run in an event loop of its own.
+                self._turns = _Turns()
             await self._settled(world)
             start_ms = clock.now_ms()
             fired = [*self._sent_before(world), *self._status_changes(world, start_ms, to_ms)]
@@ -206,7 +212,7 @@ class Callbacks:
     async def _attempt(
         self, world: World, delivery: Delivery, timeout_seconds: float, *, after: asyncio.Task[Attempt] | None
     ) -> Attempt:
-        if reason := guard.refusal(delivery.url, self._allowed_hosts):
+        if reason := self._refusal(delivery.url):
             self._tell_once(reason, f"callback of task {delivery.task.id} not sent: {reason}")
             return self._record(world, delivery, "refused", None, reason)
         try:

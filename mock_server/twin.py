@@ -1,5 +1,6 @@
 """A twin, put together from its settings: the endpoint, its worlds, and what sends their callbacks."""
 
+import functools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -50,8 +51,13 @@ def make_twin(
     wall_seconds: Callable[[], float] = time.time,
     monotonic_seconds: Callable[[], float] = time.monotonic,
     post: Callable[[], Post] = AiohttpPost,
+    callback_refusal: Callable[[str], str] | None = None,
 ) -> Twin:
-    """Put a twin together; raise ValueError where a setting does not go with the spec."""
+    """Put a twin together; raise ValueError where a setting does not go with the spec.
+
+    `callback_refusal` says why callbacks to an address will not be sent, or nothing; usually the guard does.
+    """
+    refusal = callback_refusal or functools.partial(guard.refusal, allowed_hosts=settings.callback_allow)
     bounds = bounds or Bounds()
     task_room, journal_room = Room(bounds.tasks), Room(bounds.journal_bytes)
     task_types = program.spec.task_types
@@ -81,7 +87,7 @@ def make_twin(
         },
         post=post,
         wall_seconds=wall_seconds,
-        allowed_hosts=settings.callback_allow,
+        refusal=refusal,
         signer=Signer(settings.callback_secret) if settings.callback_secret is not None else None,
     )
     worlds.on_open, worlds.on_close = callbacks.watch, callbacks.unwatch
@@ -98,7 +104,7 @@ def make_twin(
         explain=settings.explain,
         media_base_url=settings.media_base_url,
         own_base_url=f"http://127.0.0.1:{settings.port}",
-        callback_refusal=lambda url: guard.refusal(url, settings.callback_allow),
+        callback_refusal=refusal,
     )
     return Twin(settings, program, endpoint, worlds, callbacks, catalogue)
 

@@ -1,0 +1,153 @@
+"""The twin in process: an httpx transport, so that a unit test needs no server and no socket.
+
+    twin = twin_transport(scenario="instant")
+    client = httpx.Client(transport=twin, base_url="https://api.example.com")      # or httpx.AsyncClient
+
+Nothing leaves the process. Callbacks go to `receiver`, when the clock is moved; whatever their address, that function
+is asked. The endpoint is the one that the server runs, so replies are the same to the byte.
+"""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import httpx
+
+from mock_server.app import OWN_PREFIX, App
+from mock_server.callbacks import Fired
+from mock_server.clock import ManualClock
+from mock_server.durations import parse_duration_ms
+from mock_server.exchange import Incoming, Reply
+from mock_server.post import PostFailed
+from mock_server.program import Program
+from mock_server.settings import Settings
+from mock_server.twin import Twin, load_program, make_twin
+from mock_server.worlds import World
+
+T = TypeVar("T")
+
+# What a receiver of callbacks may be: a function, or any httpx transport (`httpx.ASGITransport(app)`, say).
+Receiver = (
+    Callable[[httpx.Request], httpx.Response | Awaitable[httpx.Response]]
+    | httpx.AsyncBaseTransport
+    | httpx.BaseTransport
+)
+
+_OWN_PREFIX = OWN_PREFIX.encode("ascii")
+_CONTENT_TYPE = (b"content-type", b"application/json")
+# A suite with another spec or profile in each test compiles more often than this keeps.
+_PROGRAMS_KEPT = 8
+
+
+def twin_transport(*, receiver: Receiver | None = None, clock: str = "manual", **settings: Any) -> "TwinTransport":
+    """Return a transport onto a fresh twin; the rest are the server's settings (`scenario`, `profile`, `seed` …).
+
+    `receiver` takes the callbacks of every address; without one they fail as if nobody listened. Raise ValueError,
+    naming the setting, for one that cannot be.
+    """
+    chosen = Settings(**{"clock": clock, **settings})
+    program = _program(chosen.spec, chosen.profile, chosen.mounts)
+    twin = make_twin(chosen, program, post=lambda: _InProcessPost(receiver), callback_refusal=lambda url: "")
+    return TwinTransport(twin)
+
+
+@lru_cache(maxsize=_PROGRAMS_KEPT)
+def _program(spec: Any, profile: str | None, mounts: tuple[str, ...]) -> Program:
+    return load_program(Settings(spec=spec, profile=profile, mounts=mounts))
+
+
+class TwinTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """A twin behind `httpx.Client` and `httpx.AsyncClient`. Closing a client leaves it as it is."""
+
+    def __init__(self, twin: Twin) -> None:
+        self.twin = twin
+        self._endpoint = twin.endpoint
+        self._pages = httpx.ASGITransport(App(twin))
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer a request of a sync client; serves as a side effect of a respx route, too."""
+        if request.url.raw_path.startswith(_OWN_PREFIX):
+            return self._run(self._page(request), "an AsyncClient")
+        return self._answer(request, request.read())
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer a request of an async client."""
+        if request.url.raw_path.startswith(_OWN_PREFIX):
+            return await self._page(request)
+        return self._answer(request, await request.aread())
+
+    def world(self, key: str) -> World:
+        """Return the world of a bearer key: its tasks, journal and scenarios."""
+        return self.twin.worlds.open(key)
+
+    def advance(self, by: str, *, key: str) -> list[Fired]:
+        """Move the manual clock of a key's world, such as by `5m`; return what happened on the way, in order.
+
+        Callbacks that fall due are sent, those due at once with `0s`. Raise ValueError for what is no duration.
+        """
+        return self._run(self.advance_async(by, key=key), "advance_async")
+
+    async def advance_async(self, by: str, *, key: str) -> list[Fired]:
+        """Do the same inside a running event loop."""
+        world = self.world(key)
+        if not isinstance(world.clock, ManualClock):
+            raise ValueError(f"the clock is a {self.twin.settings.clock} one: it runs by itself")
+        return await self.twin.callbacks.advance(world, world.clock.now_ms() + parse_duration_ms(by))
+
+    def _answer(self, request: httpx.Request, body: bytes) -> httpx.Response:
+        url = request.url
+        path, _, query = url.raw_path.partition(b"?")
+        headers = [(name.lower(), value) for name, value in request.headers.raw]
+        incoming = Incoming(request.method, path, query, headers, body, url.scheme)
+        return _response(self._endpoint.answer(incoming))
+
+    async def _page(self, request: httpx.Request) -> httpx.Response:
+        response = await self._pages.handle_async_request(request)
+        return httpx.Response(response.status_code, headers=response.headers, content=await response.aread())
+
+    def _run(self, work: Coroutine[Any, Any, T], instead: str) -> T:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return asyncio.run(work)
+        work.close()
+        raise RuntimeError(f"an event loop is running here already: use {instead}")
+
+
+class _InProcessPost:
+    """Hands callbacks to the receiver."""
+
+    def __init__(self, receiver: Receiver | None) -> None:
+        self._receiver = receiver
+
+    async def send(self, url: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float) -> int:
+        request = httpx.Request("POST", url, content=body, headers=dict(headers))
+        if self._receiver is None:
+            raise PostFailed("there is no receiver: give one with twin_transport(receiver=…)")
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                response = await _received(self._receiver, request)
+        except TimeoutError:
+            raise PostFailed(f"no answer within {timeout_seconds:g} s") from None
+        except Exception as error:
+            raise PostFailed(f"the receiver raised {error!r}") from error
+        return response.status_code
+
+    async def close(self) -> None:
+        """There is nothing to let go of."""
+
+
+async def _received(receiver: Receiver, request: httpx.Request) -> httpx.Response:
+    if isinstance(receiver, httpx.AsyncBaseTransport):
+        return await receiver.handle_async_request(request)
+    if isinstance(receiver, httpx.BaseTransport):
+        return receiver.handle_request(request)
+    answer = receiver(request)
+    return await answer if inspect.isawaitable(answer) else answer
+
+
+def _response(reply: Reply) -> httpx.Response:
+    headers = [_CONTENT_TYPE, (b"content-length", b"%d" % len(reply.body)), *reply.headers]
+    return httpx.Response(reply.status, headers=headers, content=reply.body)
