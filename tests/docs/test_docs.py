@@ -3,11 +3,14 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
 import pytest
+import yaml
 
+from mock_server.catalogue import Catalogue
 from mock_server.checks import CHECKS
 from mock_server.cli import COMMANDS, serve
 from mock_server.program import Program
@@ -16,6 +19,8 @@ from tests.support import Caller
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCS = list((ROOT / "docs").glob("*.md"))
+SCENARIOS = (ROOT / "docs/scenarios.md").read_text(encoding="utf-8")
 EXTENSIONS = (ROOT / "docs/spec-extensions.md").read_text(encoding="utf-8")
 
 
@@ -58,7 +63,28 @@ def test_the_curl_command_of_the_readme_is_accepted(caller: Caller) -> None:
     assert caller.submit(msgspec.json.decode(match[1])).status == 200
 
 
-@pytest.mark.parametrize("page", ["README.md", "ARCHITECTURE.md", "docs/spec-extensions.md", "docs/control-api.md"])
+def test_the_python_example_of_the_readme_runs() -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    namespace: dict[str, Any] = {}
+    exec(example, namespace)
+    assert namespace["task"]["task_result"]["videos"][0]["duration"].startswith("5.")
+
+
+def test_the_example_of_the_scenarios_page_is_a_scenario(program: Program) -> None:
+    first, *parts = re.findall(r"```yaml\n(.*?)```", SCENARIOS, re.DOTALL)
+    scenario = Catalogue(program.spec).define(yaml.safe_load(first))
+    assert [scenario.scripts["query"].at(attempt) is None for attempt in range(1, 5)] == [True, False, False, True]
+    assert len(parts) == 1
+
+
+def test_the_scenarios_page_has_every_key() -> None:
+    schema = json.loads((ROOT / "fixtures/schemas/scenario.schema.json").read_text(encoding="utf-8"))
+    step = schema["$defs"]["script"]["items"]["anyOf"][1]["properties"]
+    for key in (*schema["properties"], *step, "values", "default", "stays", "message"):
+        assert re.search(rf"\b{key}\b", SCENARIOS), key
+
+
+@pytest.mark.parametrize("page", ["README.md", "ARCHITECTURE.md", *sorted(f"docs/{page.name}" for page in DOCS)])
 def test_links_between_pages_lead_somewhere(page: str) -> None:
     path = ROOT / page
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):

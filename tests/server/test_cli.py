@@ -121,6 +121,15 @@ def test_what_is_wrong_is_one_line_and_status_2(
     assert err.count("\n") == 1
 
 
+def test_scenarios_are_listed_with_what_can_be_said_besides_the_name(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "scenarios", "--json")
+    listed = {each["name"]: each for each in json.loads(out)}
+    assert status == 0
+    assert {"realistic", "instant", "always-failed", "never-finishes", "concurrency-exceeded"} <= set(listed)
+    assert listed["maintenance"]["parameters"] == ["on=submit", "nth=1", "times=1"]
+    assert "always-failed" in run(capsys, "scenarios")[1]
+
+
 def test_an_unknown_variable_is_refused_with_the_nearest(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
