@@ -1,6 +1,6 @@
 """Concurrency slots: how many tasks may be live at once. A task holds one from its submission to its end."""
 
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 
@@ -19,6 +19,13 @@ class Slots:
         """Take a slot until a task ends."""
         if self.limit is not None:
             heappush(self._ends_ms.setdefault(group, []), until_ms)
+
+    def give_back(self, group: Any, until_ms: int) -> None:
+        """Free a slot that was taken until `until_ms`, because its task has ended before."""
+        ends = self._ends_ms.get(group, [])
+        if until_ms in ends:
+            ends.remove(until_ms)
+            heapify(ends)
 
     def taken(self, group: Any, now_ms: int) -> int:
         """Return how many slots of the group are taken at `now_ms`, which never goes back."""

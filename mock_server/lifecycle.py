@@ -17,7 +17,7 @@ from typing import Literal
 
 import msgspec
 
-Final = Literal["success", "failure"]
+Final = Literal["success", "failure", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,12 @@ def make_plan(way: Way, now_ms: int, draw: Callable[[], float]) -> Plan:
     return Plan(way.steps, tuple(moments))
 
 
+def cut_short(plan: Plan, now_ms: int, rest: tuple[Step, ...]) -> Plan:
+    """Return a plan that is as `plan` until `now_ms`, and then takes the steps `rest` at that very moment."""
+    taken = step_index(plan, now_ms) + 1
+    return Plan((*plan.steps[:taken], *rest), (*plan.at_ms[:taken], *(now_ms for _ in rest)))
+
+
 class Lifecycle:
     """The table of statuses, checked when it is made."""
 
@@ -115,6 +121,19 @@ class Lifecycle:
         if self.statuses[way[-1]].final != "success":
             raise ValueError(f"the usual way (the first `next` of each status) ends in {way[-1]!r}, not in a success")
         return tuple(way)
+
+    def between(self, start: str, end: str) -> tuple[str, ...]:
+        """Return the shortest way from one status to another, without the first; raise ValueError where none leads."""
+        ways: list[tuple[str, ...]] = [(start,)]
+        seen = {start}
+        for way in ways:
+            for following in self.statuses[way[-1]].next:
+                if following == end:
+                    return (*way[1:], end)
+                if following not in seen:
+                    seen.add(following)
+                    ways.append((*way, following))
+        raise ValueError(f"no way leads from the status {start!r} to {end!r}")
 
     def succeeding(self, pace_ms: Mapping[str, tuple[int, int]]) -> Way:
         """Return the usual way, at this pace."""

@@ -1,7 +1,7 @@
 """Deliveries booked and not finished: which callback is due where and when. Nothing is sent from here."""
 
 from collections.abc import Callable
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 import msgspec
 
@@ -50,6 +50,13 @@ class Outbox:
             due.append(heappop(self._heap)[2])
         return due
 
+    def drop(self, task_id: str, after_step: int) -> None:
+        """Forget what is booked for later steps of a task than `after_step`. Looks at everything that is booked."""
+        kept = [each for each in self._heap if each[2].task.id != task_id or each[2].step <= after_step]
+        if len(kept) < len(self._heap):
+            heapify(kept)
+            self._heap = kept
+
     def take_all(self) -> list[Delivery]:
         """Hand out everything, in the order it is due."""
         everything = [delivery for _, _, delivery in sorted(self._heap, key=lambda each: each[:2])]
@@ -57,9 +64,11 @@ class Outbox:
         return everything
 
 
-def book_status_changes(outbox: Outbox, task: Task, url: str, statuses: tuple[str, ...], tag: str) -> None:
-    """Book a delivery for each step of the task's plan whose status is among `statuses`."""
+def book_status_changes(
+    outbox: Outbox, task: Task, url: str, statuses: tuple[str, ...], tag: str, *, from_step: int = 0
+) -> None:
+    """Book a delivery for each step of the task's plan, from `from_step` on, whose status is among `statuses`."""
     plan = task.plan
     for index, step in enumerate(plan.steps):
-        if step.status in statuses:
+        if step.status in statuses and index >= from_step:
             outbox.book(Delivery(f"{tag}-{task.id}-{index}", task, index, url, plan.at_ms[index]))

@@ -67,6 +67,8 @@ class Program:
             name: (problem, compile_problem(spec, name, problem.body)) for name, problem in spec.problems.items()
         }
         self.operations = [self._compile(operation) for operation in spec.operations]
+        # By task type: the operation that its tasks come from.
+        self.submits = {each.task_type.name: each for each in self.operations if each.role == "submit"}
         try:
             self.routes = Routes(
                 [(each.operation.path, each.operation.method, each) for each in self.operations],

@@ -1,5 +1,6 @@
 """The tasks of one world, found by id, by external id, or page by page."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import islice
 
@@ -46,6 +47,17 @@ class Store:
         self._room.used += 1
         while self._room.over and len(self._by_id) > 1:
             self._forget_oldest()
+
+    def replace(self, old: Task, new: Task) -> None:
+        """Keep `new` in the place of `old`, whose ids and time of creation it has."""
+        self._by_id[old.id] = new
+        if old.external_id is not None and self._by_external_id.get(old.external_id) is old:
+            self._by_external_id[old.external_id] = new
+        # A clock never goes back, so the order is that of creation; a few may be of the same moment.
+        index = bisect_left(self._order, old.created_at_ms, self._forgotten, key=lambda task: task.created_at_ms)
+        while self._order[index] is not old:
+            index += 1
+        self._order[index] = new
 
     def find(self, name: str) -> Task | None:
         """Return the task with this id or external id."""

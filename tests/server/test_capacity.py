@@ -49,3 +49,13 @@ def test_looking_twice_takes_nothing() -> None:
     slots = Slots(2)
     slots.take("a", 1_000)
     assert [slots.taken("a", 0), slots.taken("a", 0)] == [1, 1]
+
+
+def test_a_slot_given_back_is_free_at_once() -> None:
+    slots = Slots(3)
+    for end in (300, 100, 200):
+        slots.take("a", end)
+    slots.give_back("a", 100)
+    slots.give_back("a", 7)
+    slots.give_back("b", 200)
+    assert [slots.taken("a", now) for now in (0, 150, 200, 300)] == [2, 2, 1, 0]

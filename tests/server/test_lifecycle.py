@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_server.lifecycle import Final, Lifecycle, Plan, Status, Step, Way, make_plan, step_index
+from mock_server.lifecycle import Final, Lifecycle, Plan, Status, Step, Way, cut_short, make_plan, step_index
 
 PACE = {"submitted": (2_000, 10_000), "processing": (30_000, 250_000)}
 NOW_MS = 1_767_225_600_000
@@ -121,3 +121,21 @@ def test_where_nothing_can_fail_there_is_no_failing_way() -> None:
 def test_a_table_that_does_not_hold_together_is_refused(statuses: Mapping[str, Status], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         Lifecycle(statuses)
+
+
+@given(plan=plans(), share=st.floats(0, 1))
+def test_a_plan_cut_short_is_the_same_until_then_and_ends_at_once(plan: Plan, share: float) -> None:
+    now = NOW_MS + int(share * (plan.ends_at_ms - NOW_MS))
+    short = cut_short(plan, now, (Step("stopped"), Step("over")))
+    assert [short.steps[step_index(short, time)] for time in (now, now + 10**8)] == [Step("over")] * 2
+    assert short.ends_at_ms == now
+    for time in range(NOW_MS, now, max(1, (now - NOW_MS) // 7)):
+        assert short.steps[step_index(short, time)] == plan.steps[step_index(plan, time)]
+
+
+def test_between_two_statuses_the_shortest_way_is_taken() -> None:
+    lifecycle = Lifecycle(KLING)
+    assert lifecycle.between("submitted", "failed") == ("failed",)
+    assert lifecycle.between("submitted", "succeed") == ("processing", "succeed")
+    with pytest.raises(ValueError, match="no way leads from the status 'failed' to 'succeed'"):
+        lifecycle.between("failed", "succeed")

@@ -1,3 +1,4 @@
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -87,3 +88,20 @@ def test_delivery_ids_differ_by_world_task_and_step() -> None:
     for tag in ("one", "two"):
         book_status_changes(outbox, TASK, URL, STATUSES, tag)
     assert len({each.id for each in outbox.take_all()}) == 6
+
+
+@given(dues=dues, after=st.integers(-1, 2))
+def test_dropping_forgets_the_later_steps_of_one_task_alone(dues: list[int], after: int) -> None:
+    outbox, _ = booked(dues)
+    task = msgspec.structs.replace(TASK, id="1")
+    book_status_changes(outbox, task, URL, STATUSES, "world")
+    outbox.drop("1", after)
+    kept = [each for each in outbox.take_all() if each.task.id == "1"]
+    assert [each.step for each in kept] == list(range(after + 1))
+
+
+def test_dropping_leaves_the_rest_in_order() -> None:
+    outbox, _ = booked([20, 3, 9, 12])
+    book_status_changes(outbox, msgspec.structs.replace(TASK, id="1"), URL, STATUSES, "world")
+    outbox.drop("1", -1)
+    assert [each.due_ms for each in outbox.take_all()] == [3, 9, 12, 20]

@@ -136,3 +136,17 @@ def test_a_twin_that_takes_repeated_external_ids_goes_on_when_it_is_full(make: C
     for external_id in ("same", "same", "other", "another"):
         reply = caller.submit({**MINIMAL, "external_task_id": external_id})
         assert reply.status == 200, msgspec.json.decode(reply.body)
+
+
+@given(count=st.integers(1, 12), limit=st.integers(1, 12), which=st.integers(0, 11))
+def test_a_task_that_is_replaced_is_found_as_the_new_one_in_the_same_place(count: int, limit: int, which: int) -> None:
+    store = Store(Room(limit))
+    for number in range(count):
+        # Some are of the same moment.
+        store.add(msgspec.structs.replace(a_task(str(number), f"mine-{number}"), created_at_ms=number // 3))
+    kept = store.tasks()
+    old = kept[which % len(kept)]
+    new = msgspec.structs.replace(old, plan=Plan((Step("over"),), (9,)))
+    store.replace(old, new)
+    assert store.find(old.id) is store.find(f"mine-{old.id}") is new
+    assert [new if task is old else task for task in kept] == store.tasks()

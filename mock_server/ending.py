@@ -1,0 +1,39 @@
+"""Ends a task before its time: a client cancels it, or the developer wants to see it finished or failed now.
+
+The task gets a new plan, which is the old one up to now and ends in this moment. What hangs on the plan follows: its
+slot is free, callbacks of what will not happen any more are forgotten, and those of what happened now are booked.
+"""
+
+import msgspec
+
+from mock_server.decoding import decode_body
+from mock_server.lifecycle import Step, cut_short, step_index
+from mock_server.outbox import book_status_changes
+from mock_server.program import Compiled
+from mock_server.task import Task
+from mock_server.worlds import World
+
+
+def end_task(world: World, task: Task, end: Step, now_ms: int, submit: Compiled) -> Task:
+    """End `task` now with the step `end`, and return it as it is from now on.
+
+    Statuses that the lifecycle has on the way to that of `end` are passed through, in no time. `submit` is the
+    operation that such tasks come from. Raise ValueError, and change nothing, where the task has ended before, and
+    where no way leads from its status to that of `end`.
+    """
+    current = step_index(task.plan, now_ms)
+    status, final = task.plan.steps[current].status, task.plan.steps[current].final
+    if final is not None:
+        raise ValueError(f"the task {task.id} has ended before: it is {status}")
+    passed = submit.task_type.lifecycle.between(status, end.status)[:-1]
+    ended = msgspec.structs.replace(task, plan=cut_short(task.plan, now_ms, (*map(Step, passed), end)))
+    submission = submit.submission
+    assert submission is not None
+    body = decode_body(task.body)
+    world.store.replace(task, ended)
+    world.slots.give_back(submission.slot_group(body), task.plan.ends_at_ms)
+    world.outbox.drop(task.id, current)
+    if submission.delivery is not None and (url := submission.callback_url(body)) is not None:
+        statuses = submission.delivery.statuses
+        book_status_changes(world.outbox, ended, url, statuses, world.tag, from_step=current + 1)
+    return ended
