@@ -39,6 +39,11 @@ class Outbox:
             self.on_earlier()
 
     @property
+    def booked(self) -> list[Delivery]:
+        """Everything that is booked, in the order it is due."""
+        return [delivery for _, _, delivery in sorted(self._heap, key=lambda each: each[:2])]
+
+    @property
     def next_due_ms(self) -> int | None:
         """When the earliest delivery is due; None where nothing is booked."""
         return self._heap[0][0] if self._heap else None
@@ -59,7 +64,7 @@ class Outbox:
 
     def take_all(self) -> list[Delivery]:
         """Hand out everything, in the order it is due."""
-        everything = [delivery for _, _, delivery in sorted(self._heap, key=lambda each: each[:2])]
+        everything = self.booked
         self._heap.clear()
         return everything
 
