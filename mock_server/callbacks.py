@@ -132,8 +132,8 @@ class Callbacks:
             fired = [*self._sent_before(world), *self._status_changes(world, start_ms, to_ms)]
             while (due_ms := world.outbox.next_due_ms) is not None and due_ms <= to_ms:
                 clock.move_to(max(due_ms, clock.now_ms()))
-                for attempt in await self._all(world, world.outbox.take_due(clock.now_ms())):
-                    fired.append(Fired(attempt.at_ms, "callback", attempt.task_id, attempt.status, attempt))
+                attempts = await self._all(world, world.outbox.take_due(clock.now_ms()))
+                fired += [Fired(each.at_ms, "callback", each.task_id, each.status, each) for each in attempts]
             if not world.closed:
                 clock.move_to(to_ms)
                 self._untold[world] = world.journal.next_number

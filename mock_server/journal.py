@@ -44,9 +44,7 @@ Entry = Exchange | Attempt
 class Journal:
     """The last entries of a world, oldest first. All journals together stay within `room` bytes."""
 
-    def __init__(
-        self, room: Room, *, tally: Tally | None = None, real_ns: Callable[[], int] = time.time_ns
-    ) -> None:
+    def __init__(self, room: Room, *, tally: Tally | None = None, real_ns: Callable[[], int] = time.time_ns) -> None:
         """What happens is counted in `tally` as well; `real_ns` tells real time, which the world's clock may not."""
         self._room = room
         self._tally = tally or Tally()

@@ -1,6 +1,6 @@
 """Deliveries booked and not finished: which callback is due where and when. Nothing is sent from here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from heapq import heapify, heappop, heappush
 
 import msgspec
@@ -37,6 +37,10 @@ class Outbox:
         heappush(self._heap, (delivery.due_ms, self._booked, delivery))
         if self._heap[0][1] == self._booked:
             self.on_earlier()
+
+    def __iter__(self) -> Iterator[Delivery]:
+        """Go through what is booked, in no order."""
+        return (delivery for _, _, delivery in self._heap)
 
     @property
     def booked(self) -> list[Delivery]:
@@ -77,3 +81,8 @@ def book_status_changes(
     for index, step in enumerate(plan.steps):
         if step.status in statuses and index >= from_step:
             outbox.book(Delivery(f"{tag}-{task.id}-{index}", task, index, url, plan.at_ms[index]))
+
+
+def step_of(delivery_id: str) -> int:
+    """Return which step of its task's plan a delivery tells of: the id says so."""
+    return int(delivery_id.rpartition("-")[2])

@@ -55,7 +55,7 @@ class Redactor:
         return data
 
     def value(self, value: Any, *, names: bool = False) -> Any:
-        """Return a JSON value whose texts are without the secrets; the names of its members too, if asked."""
+        """Return a JSON value whose texts are without the secrets; with `names`, its members' names and numbers too."""
         if not self._secrets:
             return value
         if isinstance(value, str):
@@ -64,6 +64,8 @@ class Redactor:
             return {self.text(key) if names else key: self.value(each, names=names) for key, each in value.items()}
         if isinstance(value, list | tuple):
             return [self.value(each, names=names) for each in value]
+        if names and isinstance(value, int | float) and any(each in str(value) for each in self._secrets):
+            return SHOWN_KEY
         return value
 
     def _pattern(self, secret: str) -> re.Pattern[str]:
