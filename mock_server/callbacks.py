@@ -82,7 +82,7 @@ class Callbacks:
         self._refusal = refusal
         self._watched: set[World] = set()
         self._timers: dict[World, asyncio.TimerHandle | asyncio.Handle] = {}
-        self._running: dict[asyncio.Task[Attempt], World] = {}
+        self._running: dict[asyncio.Task[Attempt], tuple[World, Delivery]] = {}
         # The newest attempt of each task that is under way: the next status change waits for it.
         self._newest: dict[tuple[World, str], asyncio.Task[Attempt]] = {}
         # From which journal entry on a world's attempts have not been told by an advance.
@@ -138,12 +138,30 @@ class Callbacks:
             fired = [*self._sent_before(world), *self._status_changes(world, start_ms, to_ms)]
             while (due_ms := world.outbox.next_due_ms) is not None and due_ms <= to_ms:
                 clock.move_to(max(due_ms, clock.now_ms()))
-                due = world.outbox.take_due(clock.now_ms())
-                for delivery, attempt in zip(due, await self._all(world, due), strict=True):
-                    fired.append(Fired(attempt.at_ms, "callback", delivery.task.id, attempt.status, attempt))
-            clock.move_to(to_ms)
-            self._untold[world] = world.journal.next_number
+                attempts = await self._all(world, world.outbox.take_due(clock.now_ms()))
+                fired += [Fired(each.at_ms, "callback", each.task_id, each.status, each) for each in attempts]
+            if not world.closed:
+                clock.move_to(to_ms)
+                self._untold[world] = world.journal.next_number
             return sorted(fired, key=lambda each: each.at_ms)
+
+    def under_way(self, world: World) -> list[Delivery]:
+        """Return the deliveries of a world that are being attempted, or wait for their turn."""
+        return [each for task, (owner, each) in self._running.items() if owner is world and not task.done()]
+
+    async def redeliver(self, world: World, delivery: Delivery) -> Attempt | None:
+        """Attempt a delivery once more, now, and return what came of it; None where its world was closed meanwhile."""
+        timeout_seconds = self._schedules[delivery.task.type].timeout_ms / 1_000
+        task = self._start(world, delivery, timeout_seconds, retry=False)
+        await asyncio.wait([task])
+        return None if task.cancelled() else task.result()
+
+    def forget(self, world: World) -> None:
+        """Drop all callbacks of a world, those under way too, without a trace."""
+        world.outbox.take_all()
+        for task, (owner, _) in self._running.items():
+            if owner is world:
+                task.cancel()
 
     async def stop(self, grace_seconds: float) -> list[Attempt]:
         """Let attempts under way end, for at most `grace_seconds`; record all that is left, and return it."""
@@ -183,11 +201,13 @@ class Callbacks:
             self._start(world, delivery, self._schedules[delivery.task.type].timeout_ms / 1_000)
         self._wake(world)
 
-    def _start(self, world: World, delivery: Delivery, timeout_seconds: float) -> asyncio.Task[Attempt]:
+    def _start(
+        self, world: World, delivery: Delivery, timeout_seconds: float, *, retry: bool = True
+    ) -> asyncio.Task[Attempt]:
         key = (world, delivery.task.id)
-        attempt = self._attempt(world, delivery, timeout_seconds, after=self._newest.get(key))
+        attempt = self._attempt(world, delivery, timeout_seconds, after=self._newest.get(key), retry=retry)
         task = self._newest[key] = asyncio.get_running_loop().create_task(attempt)
-        self._running[task] = world
+        self._running[task] = (world, delivery)
         task.add_done_callback(functools.partial(self._ended, key))
         return task
 
@@ -200,17 +220,25 @@ class Callbacks:
 
     async def _settled(self, world: World) -> None:
         """Wait for what was sent before, so that it arrives before what comes next."""
-        if running := [task for task, owner in self._running.items() if owner is world]:
+        if running := [task for task, (owner, _) in self._running.items() if owner is world]:
             await asyncio.wait(running, timeout=ADVANCE_TIMEOUT_SECONDS)
 
     async def _all(self, world: World, due: list[Delivery]) -> list[Attempt]:
         seconds = [min(self._schedules[each.task.type].timeout_ms / 1_000, ADVANCE_TIMEOUT_SECONDS) for each in due]
-        return await asyncio.gather(*map(functools.partial(self._start, world), due, seconds))
+        started = list(map(functools.partial(self._start, world), due, seconds))
+        await asyncio.wait(started)
+        return [task.result() for task in started if not task.cancelled()]
 
     # What
 
     async def _attempt(
-        self, world: World, delivery: Delivery, timeout_seconds: float, *, after: asyncio.Task[Attempt] | None
+        self,
+        world: World,
+        delivery: Delivery,
+        timeout_seconds: float,
+        *,
+        after: asyncio.Task[Attempt] | None,
+        retry: bool,
     ) -> Attempt:
         if reason := self._refusal(delivery.url):
             self._tell_once(reason, f"callback of task {delivery.task.id} not sent: {reason}")
@@ -223,7 +251,7 @@ class Callbacks:
                 delivery.url, functools.partial(self._send, world, delivery, timeout_seconds)
             )
         except PostFailed as error:
-            return self._failed(world, delivery, None, str(error))
+            return self._failed(world, delivery, None, str(error), retry=retry)
         except asyncio.CancelledError:
             if not self._stopping:
                 raise
@@ -234,7 +262,7 @@ class Callbacks:
         if 200 <= status < 300:
             return self._record(world, delivery, "delivered", status, "")
         kind = "redirects are not followed" if 300 <= status < 400 else "only 2xx counts as received"
-        return self._failed(world, delivery, status, f"the receiver answered {status}; {kind}")
+        return self._failed(world, delivery, status, f"the receiver answered {status}; {kind}", retry=retry)
 
     async def _send(self, world: World, delivery: Delivery, timeout_seconds: float) -> int:
         template = self._replies[delivery.task.type].callback
@@ -247,9 +275,9 @@ class Callbacks:
             self._post = self._make_post()
         return await self._post.send(delivery.url, body, headers, timeout_seconds)
 
-    def _failed(self, world: World, delivery: Delivery, status: int | None, reason: str) -> Attempt:
+    def _failed(self, world: World, delivery: Delivery, status: int | None, reason: str, *, retry: bool) -> Attempt:
         retries_ms = self._schedules[delivery.task.type].retries_ms
-        final = delivery.attempt > len(retries_ms)
+        final = not retry or delivery.attempt > len(retries_ms)
         attempt = self._record(world, delivery, "failed", status, reason, final=final)
         if final:
             tries = f"after {delivery.attempt} attempts"
@@ -274,7 +302,7 @@ class Callbacks:
         *,
         final: bool = True,
     ) -> Attempt:
-        def make(number: int) -> Attempt:
+        def make(number: int, real_ms: int) -> Attempt:
             return Attempt(
                 number=number,
                 at_ms=world.clock.now_ms(),
@@ -287,6 +315,7 @@ class Callbacks:
                 http_status=status,
                 reason=reason,
                 final=final,
+                real_ms=real_ms,
             )
 
         return world.journal.attempt(make)

@@ -36,3 +36,7 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     operation: str | None
     task_id: str | None
     explanation: dict[str, Any] | None
+    # When it was recorded, in real time: the world's clock may stand still.
+    real_ms: int = 0
+    # Whether of a long body only the beginning was kept.
+    cut: bool = False

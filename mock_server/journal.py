@@ -1,19 +1,21 @@
 """The bounded record of one world: every exchange, and every attempt to deliver a callback."""
 
+import time
 from collections import deque
 from collections.abc import Callable
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Literal
 
 import msgspec
 
 from mock_server.exchange import Exchange, Incoming, Reply
 from mock_server.store import Room
+from mock_server.tally import Tally
 
 # A test reads the last few exchanges; a thousand is a long test.
 ENTRIES_MAX = 1_000
 # Of a longer body the beginning is kept: enough to see what it was.
-_KEPT_BODY_BYTES_MAX = 16_384
+KEPT_BODY_BYTES_MAX = 16_384
 _ENTRY_BYTES = 400
 
 Outcome = Literal["delivered", "failed", "refused", "abandoned"]
@@ -33,16 +35,27 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
     http_status: int | None
     reason: str
     final: bool
+    real_ms: int = 0
+
+
+Entry = Exchange | Attempt
 
 
 class Journal:
     """The last entries of a world, oldest first. All journals together stay within `room` bytes."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Room, *, tally: Tally | None = None, real_ns: Callable[[], int] = time.time_ns) -> None:
+        """What happens is counted in `tally` as well; `real_ns` tells real time, which the world's clock may not."""
         self._room = room
-        self._entries: deque[tuple[int, Exchange | Attempt]] = deque()
-        self._closed = False
+        self._tally = tally or Tally()
+        self._real_ns = real_ns
+        self._entries: deque[tuple[int, Entry]] = deque()
+        # The first number since the journal was made or cleared.
+        self._first_number = 1
+        self.closed = False
         self.next_number = 1
+        # Called, each one, with every new entry and at the end: readers that wait for news.
+        self.watchers: set[Callable[[], None]] = set()
 
     def exchange(
         self,
@@ -54,47 +67,75 @@ class Journal:
         explanation: dict[str, Any] | None,
     ) -> None:
         """Record a request with its reply, or with None where the client left before it was answered."""
-        if len(incoming.body) > _KEPT_BODY_BYTES_MAX or (reply and len(reply.body) > _KEPT_BODY_BYTES_MAX):
+        real_ms = self._real_ns() // 1_000_000
+        self._tally.exchange(operation, reply.status if reply is not None else 0)
+        cut = len(incoming.body) > KEPT_BODY_BYTES_MAX or (reply is not None and len(reply.body) > KEPT_BODY_BYTES_MAX)
+        if cut:
             incoming, reply = _shortened(incoming, reply)
         size = _ENTRY_BYTES + len(incoming.path) + len(incoming.query) + len(incoming.body)
         size += sum(map(len, chain.from_iterable(incoming.headers))) + (len(reply.body) if reply else 0)
         if explanation is not None:
             size += len(msgspec.json.encode(explanation))
-        self._keep(size, Exchange(self.next_number, at_ms, incoming, reply, operation, task_id, explanation))
+        self._keep(
+            size,
+            Exchange(self.next_number, at_ms, incoming, reply, operation, task_id, explanation, real_ms, cut),
+        )
 
-    def attempt(self, make: Callable[[int], Attempt]) -> Attempt:
-        """Record an attempt; `make` is told its number."""
-        entry = make(self.next_number)
+    def attempt(self, make: Callable[[int, int], Attempt]) -> Attempt:
+        """Record an attempt; `make` is told its number, and the real time in milliseconds."""
+        entry = make(self.next_number, self._real_ns() // 1_000_000)
+        self._tally.attempt(entry.outcome, final=entry.final)
         self._keep(_ENTRY_BYTES, entry)
         return entry
 
+    def __len__(self) -> int:
+        return len(self._entries)
+
     @property
-    def entries(self) -> list[Exchange | Attempt]:
+    def entries(self) -> list[Entry]:
         """The entries that are still kept, oldest first."""
         return [entry for _, entry in self._entries]
+
+    def after(self, number: int) -> list[Entry]:
+        """Return the entries with a higher number that are still kept, oldest first."""
+        oldest = self.next_number - len(self._entries)
+        return [entry for _, entry in islice(self._entries, max(0, number + 1 - oldest), None)]
+
+    def dropped_after(self, number: int) -> int:
+        """Return how many entries with a higher number are gone because the journal is bounded."""
+        oldest = self.next_number - len(self._entries)
+        return max(0, oldest - max(number + 1, self._first_number))
 
     def close(self) -> None:
         """Forget everything, give the room back, and keep nothing more."""
         self.clear()
-        self._closed = True
+        self.closed = True
+        self._tell()
 
     def clear(self) -> None:
-        """Forget everything, and give the room back."""
+        """Forget everything, and give the room back. Numbers go on."""
         self._room.used -= sum(size for size, _ in self._entries)
         self._entries.clear()
+        self._first_number = self.next_number
 
-    def _keep(self, size: int, entry: Exchange | Attempt) -> None:
+    def _tell(self) -> None:
+        for each in self.watchers:
+            each()
+
+    def _keep(self, size: int, entry: Entry) -> None:
         self.next_number += 1
-        if self._closed:
+        if self.closed:
             return
         entries, room = self._entries, self._room
         entries.append((size, entry))
         room.used += size
         while len(entries) > ENTRIES_MAX or (room.used > room.limit and len(entries) > 1):
             room.used -= entries.popleft()[0]
+        if self.watchers:
+            self._tell()
 
 
 def _shortened(incoming: Incoming, reply: Reply | None) -> tuple[Incoming, Reply | None]:
-    body = incoming.body[:_KEPT_BODY_BYTES_MAX]
+    body = incoming.body[:KEPT_BODY_BYTES_MAX]
     kept = msgspec.structs.replace(incoming, body=body)
-    return kept, reply and msgspec.structs.replace(reply, body=reply.body[:_KEPT_BODY_BYTES_MAX])
+    return kept, reply and msgspec.structs.replace(reply, body=reply.body[:KEPT_BODY_BYTES_MAX])

@@ -1,6 +1,6 @@
 """Deliveries booked and not finished: which callback is due where and when. Nothing is sent from here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from heapq import heapify, heappop, heappush
 
 import msgspec
@@ -38,6 +38,15 @@ class Outbox:
         if self._heap[0][1] == self._booked:
             self.on_earlier()
 
+    def __iter__(self) -> Iterator[Delivery]:
+        """Go through what is booked, in no order."""
+        return (delivery for _, _, delivery in self._heap)
+
+    @property
+    def booked(self) -> list[Delivery]:
+        """Everything that is booked, in the order it is due."""
+        return [delivery for _, _, delivery in sorted(self._heap, key=lambda each: each[:2])]
+
     @property
     def next_due_ms(self) -> int | None:
         """When the earliest delivery is due; None where nothing is booked."""
@@ -59,7 +68,7 @@ class Outbox:
 
     def take_all(self) -> list[Delivery]:
         """Hand out everything, in the order it is due."""
-        everything = [delivery for _, _, delivery in sorted(self._heap, key=lambda each: each[:2])]
+        everything = self.booked
         self._heap.clear()
         return everything
 
@@ -72,3 +81,8 @@ def book_status_changes(
     for index, step in enumerate(plan.steps):
         if step.status in statuses and index >= from_step:
             outbox.book(Delivery(f"{tag}-{task.id}-{index}", task, index, url, plan.at_ms[index]))
+
+
+def step_of(delivery_id: str) -> int:
+    """Return which step of its task's plan a delivery tells of: the id says so."""
+    return int(delivery_id.rpartition("-")[2])

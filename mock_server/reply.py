@@ -54,6 +54,8 @@ class Replies:
     def __init__(self, spec: Spec, task_type: TaskType, callback: tuple[Any, tuple[str | int, ...]] | None) -> None:
         """Compile; raise SpecError for an unknown expression. `callback` is a template and where it stands."""
         self._inputs: dict[tuple[str, ...], Callable[[Any], Any]] = {}
+        # What a success costs, as an exact decimal number in text; None where the spec does not say.
+        self.units = _units(spec, task_type)
         language = _task_language(spec, task_type, self._input_index)
         page_language = Language(
             names={"$mock.request_id": Expression(lambda page: page.request_id)},

@@ -29,6 +29,8 @@ class Store:
         # Oldest first; what was forgotten is cut off in large pieces, because cutting moves everything behind it.
         self._order: list[Task] = []
         self._forgotten = 0
+        # How many tasks are gone because there was no room for them.
+        self.dropped = 0
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -84,6 +86,7 @@ class Store:
     def _forget_oldest(self) -> None:
         oldest = self._order[self._forgotten]
         self._forgotten += 1
+        self.dropped += 1
         del self._by_id[oldest.id]
         # Where the profile lets an external id repeat, it belongs to the newest task that has it.
         if oldest.external_id is not None and self._by_external_id.get(oldest.external_id) is oldest:

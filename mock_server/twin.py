@@ -16,11 +16,13 @@ from mock_server.media import load_library
 from mock_server.post import AiohttpPost, Post
 from mock_server.program import Program
 from mock_server.reader import load_spec
+from mock_server.readers import Readers
 from mock_server.resources import resource
 from mock_server.rules import choose_profile
 from mock_server.settings import Settings
 from mock_server.signature import Signer
 from mock_server.store import Room
+from mock_server.tally import Tally
 from mock_server.worlds import Bounds, World, Worlds
 
 
@@ -34,6 +36,14 @@ class Twin:
     worlds: Worlds
     callbacks: Callbacks
     catalogue: Catalogue
+    readers: Readers
+    tally: Tally
+    journal_room: Room
+
+    def reset(self, world: World) -> None:
+        """Forget all of a world: its key opens a new one, as when it was first used."""
+        self.callbacks.forget(world)
+        self.worlds.close(world)
 
 
 def load_program(settings: Settings) -> Program:
@@ -60,6 +70,7 @@ def make_twin(
     refusal = callback_refusal or functools.partial(guard.refusal, allowed_hosts=settings.callback_allow)
     bounds = bounds or Bounds()
     task_room, journal_room = Room(bounds.tasks), Room(bounds.journal_bytes)
+    tally = Tally()
     task_types = program.spec.task_types
     clock = clock or (ManualClock if settings.clock == "manual" else _same(SystemClock(scale=settings.time_scale)))
 
@@ -72,6 +83,7 @@ def make_twin(
             concurrency=settings.concurrency,
             task_room=task_room,
             journal_room=journal_room,
+            tally=tally,
         )
 
     worlds = Worlds(make_world, bounds=bounds, monotonic_seconds=monotonic_seconds)
@@ -106,7 +118,10 @@ def make_twin(
         own_base_url=f"http://127.0.0.1:{settings.port}",
         callback_refusal=refusal,
     )
-    return Twin(settings, program, endpoint, worlds, callbacks, catalogue)
+    readers = Readers(
+        in_all_max=bounds.readers, per_world_max=bounds.readers_per_world, stalled_seconds=bounds.stalled_seconds
+    )
+    return Twin(settings, program, endpoint, worlds, callbacks, catalogue, readers, tally, journal_room)
 
 
 def _same(clock: Clock) -> Callable[[], Clock]:

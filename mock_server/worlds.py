@@ -12,6 +12,7 @@ from mock_server.outbox import Outbox
 from mock_server.spec import TaskType
 from mock_server.steering import Steering
 from mock_server.store import Room, Store
+from mock_server.tally import Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +27,18 @@ class Bounds:
     journal_bytes: int = 256 * 1024 * 1024
     # A key that nobody used for a day is not coming back.
     idle_seconds: float = 86_400.0
+    # Waits and streams at once: one for each of a few dozen tests that run side by side, and somebody who looks on.
+    readers: int = 256
+    readers_per_world: int = 32
+    # A client on the same machine reads at once; one that lets a reply lie for so long has stopped.
+    stalled_seconds: float = 10.0
 
 
 class World:
     """The tasks, clock, scenarios, slots, callbacks, journal and chance of one key."""
 
     __slots__ = ("chance", "clock", "closed", "journal", "name", "outbox", "request_id", "slots", "steering", "store",
-                 "tag", "task_ids", "used_at")  # fmt: skip
+                 "tag", "tally", "task_ids", "used_at")  # fmt: skip
 
     def __init__(
         self,
@@ -44,6 +50,7 @@ class World:
         concurrency: int | None,
         task_room: Room,
         journal_room: Room,
+        tally: Tally | None = None,
     ) -> None:
         self.name = name
         self.tag = opaque_tag(name)
@@ -52,7 +59,9 @@ class World:
         self.slots = Slots(concurrency)
         self.outbox = Outbox()
         self.steering = Steering()
-        self.journal = Journal(journal_room)
+        # Counted over all worlds; it outlives this one.
+        self.tally = tally or Tally()
+        self.journal = Journal(journal_room, tally=self.tally)
         self.used_at = 0.0
         self.closed = False
         # Chance of its own for each use, so that a query never changes the pace of the next task.

@@ -35,7 +35,7 @@ def last(journal: Journal) -> Exchange:
     return entry
 
 
-def attempt(number: int) -> Attempt:
+def attempt(number: int, real_ms: int) -> Attempt:
     return Attempt(number, 0, "d", 1, "1", "submitted", "http://127.0.0.1/", "delivered", 200, "", True)
 
 

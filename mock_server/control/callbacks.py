@@ -1,0 +1,133 @@
+"""The pages of a world's callbacks: list the deliveries, and send one again.
+
+Nothing is kept for them: what is due stands in the outbox, what is under way with the sender, what was tried in the
+journal. So a delivery that has ended is listed for as long as the journal has an attempt of it.
+"""
+
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, get_args
+
+from starlette.responses import Response
+
+from mock_server.control.asking import nearest, shown
+from mock_server.control.base import Asked, ControlError
+from mock_server.control.paging import read_paging
+from mock_server.journal import Attempt, Outcome
+from mock_server.outbox import Delivery, step_of
+from mock_server.twin import Twin
+from mock_server.worlds import World
+
+# How a delivery stands; the outcomes of a last attempt, but for `failed`, which is `given-up` when it was the last.
+_STATES = ("booked", "under-way", *(each for each in get_args(Outcome) if each != "failed"), "given-up")
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of one delivery."""
+
+    id: str
+    attempts: list[Attempt] = field(default_factory=list)
+    booked: Delivery | None = None
+    under_way: bool = False
+
+    @property
+    def outcome(self) -> str:
+        if self.under_way:
+            return "under-way"
+        if self.booked is not None:
+            return "booked"
+        last = self.attempts[-1]
+        return "given-up" if last.outcome == "failed" else last.outcome
+
+    def shown(self) -> dict[str, Any]:
+        booked, last = self.booked, self.attempts[-1] if self.attempts else None
+        return {
+            "delivery": self.id,
+            "task_id": booked.task.id if booked else last and last.task_id,
+            "task_status": _status(booked) if booked else last and last.status,
+            "url": booked.url if booked else last and last.url,
+            "outcome": self.outcome,
+            "due_ms": booked.due_ms if booked else None,
+            "attempts": [_shown(each) for each in self.attempts],
+        }
+
+
+async def listed(asked: Asked) -> Response:
+    """Answer with the deliveries of the world: first those that were tried, by their last attempt, then by due time."""
+    task_id, outcome = asked.query.text("task_id"), asked.query.choice("outcome", _STATES)
+    paging = read_paging(asked.query)
+    found = [each for each in _known(asked.twin, asked.world, task_id).values() if outcome in (None, each.outcome)]
+    page = found[paging.first : paging.first + paging.limit]
+    return asked.json({"callbacks": [each.shown() for each in page], "total": len(found)})
+
+
+async def redelivered(asked: Asked) -> Response:
+    """Send a delivery that has ended once more, now, and answer with the attempt when it has ended."""
+    await asked.body()
+    name = asked.path("delivery")
+    known = _known(asked.twin, asked.world, None)
+    delivery = known.get(name)
+    if delivery is None:
+        raise ControlError(
+            HTTPStatus.NOT_FOUND,
+            f"the world of this key has no delivery {shown(name)} ({nearest(name, known)}); GET /_mock/callbacks "
+            "lists those that are booked, under way, or in the journal",
+        )
+    attempt = await asked.twin.callbacks.redeliver(asked.world, _again(asked, delivery))
+    if attempt is None:
+        raise ControlError(HTTPStatus.CONFLICT, "this world was reset while the callback was under way")
+    return asked.json(_shown(attempt))
+
+
+def _again(asked: Asked, known: _Known) -> Delivery:
+    if known.outcome == "under-way":
+        raise ControlError(HTTPStatus.CONFLICT, f"{known.id} is under way; ask again when that attempt has ended")
+    if known.booked is not None:
+        raise ControlError(
+            HTTPStatus.CONFLICT,
+            f"{known.id} is not over: attempt {known.booked.attempt} is due at {known.booked.due_ms}; "
+            "let the clock come to that moment, and redeliver it afterwards",
+        )
+    last = known.attempts[-1]
+    task = asked.world.store.find(last.task_id)
+    step = step_of(known.id)
+    if task is None or step >= len(task.plan.steps) or task.plan.steps[step].status != last.status:
+        raise ControlError(
+            HTTPStatus.CONFLICT, f"the task {last.task_id} is no longer kept as it was, so there is no body to send"
+        )
+    return Delivery(known.id, task, step, last.url, asked.world.clock.now_ms(), last.attempt + 1)
+
+
+def _known(twin: Twin, world: World, task_id: str | None) -> dict[str, _Known]:
+    known: dict[str, _Known] = {}
+    for entry in world.journal.entries:
+        if isinstance(entry, Attempt) and task_id in (None, entry.task_id):
+            # Those that were tried the last come last.
+            each = known.pop(entry.delivery) if entry.delivery in known else _Known(entry.delivery)
+            each.attempts.append(entry)
+            known[entry.delivery] = each
+    for under_way, deliveries in ((True, twin.callbacks.under_way(world)), (False, world.outbox.booked)):
+        for delivery in deliveries:
+            if task_id in (None, delivery.task.id):
+                each = known.setdefault(delivery.id, _Known(delivery.id))
+                each.booked, each.under_way = delivery, under_way
+    return known
+
+
+def _status(delivery: Delivery) -> str:
+    return delivery.task.plan.steps[delivery.step].status
+
+
+def _shown(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "at_ms": attempt.at_ms,
+        "real_ms": attempt.real_ms,
+        "delivery": attempt.delivery,
+        "attempt": attempt.attempt,
+        "outcome": attempt.outcome,
+        "http_status": attempt.http_status,
+        "reason": attempt.reason,
+        "final": attempt.final,
+    }
