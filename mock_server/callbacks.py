@@ -65,6 +65,7 @@ class Callbacks:
         self,
         *,
         replies: Mapping[str, Replies],
+        dialect: str,
         schedules: Mapping[str, Schedule],
         post: Callable[[], Post],
         wall_seconds: Callable[[], float],
@@ -72,7 +73,7 @@ class Callbacks:
         signer: Signer | None = None,
     ) -> None:
         """`replies` and `schedules` are by task type; `post` is made with the first callback."""
-        self._replies, self._schedules = replies, schedules
+        self._replies, self._dialect, self._schedules = replies, dialect, schedules
         self._make_post = post
         self._post: Post | None = None
         self._wall_seconds, self._signer = wall_seconds, signer
@@ -231,8 +232,7 @@ class Callbacks:
         return self._failed(world, delivery, status, f"the receiver answered {status}; {kind}")
 
     async def _send(self, world: World, delivery: Delivery, timeout_seconds: float) -> int:
-        template = self._replies[delivery.task.type].callback
-        assert template is not None
+        template = self._replies[delivery.task.type].callbacks[self._dialect]
         body = template.render(Scene(delivery.task, delivery.step, world.tag))
         headers = {"content-type": "application/json; charset=utf-8", "user-agent": f"omnimock/{__version__}"}
         if self._signer is not None:

@@ -93,7 +93,8 @@ class _Pages:
         result = self.twin.program.spec.task_types[task.type].result
         if task.plan.steps[step].final != "success" or result is None:
             return PlainTextResponse("there is no such result yet", HTTPStatus.NOT_FOUND)
-        if now_ms >= task.plan.at_ms[step] + result.expires_after_ms:
+        after_ms = result.expires_after_ms
+        if after_ms is not None and now_ms >= task.plan.at_ms[step] + after_ms:
             return PlainTextResponse("this result has expired", HTTPStatus.FORBIDDEN)
         return FileResponse(self.twin.program.library.folder / task.media.file, media_type="video/mp4")
 
@@ -119,12 +120,13 @@ class _Pages:
         return answer
 
     def world(self, request: Request) -> World:
-        header = request.headers.get("authorization")
+        auth = self.twin.endpoint.auth
+        header = request.headers.get(auth.header.decode())
         try:
-            return self.twin.endpoint.auth.world(header.encode("latin-1") if header is not None else None)
+            return auth.world(header.encode("latin-1") if header is not None else None)
         except Refused as refused:
             told = refused.explanation
-            detail = f"the Authorization header: {told['came']} came; {told['do']}"
+            detail = f"the header {told['at']}: {told['came']} came; {told['do']}"
             raise ControlError(HTTPStatus.UNAUTHORIZED, detail) from None
 
 

@@ -10,30 +10,34 @@ import contextlib
 import logging
 import re
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from mock_server.auth import Auth
+from mock_server.compiled import Compiled
 from mock_server.decoding import NotJson, WrongMediaType, check_media_type, decode_body
+from mock_server.ending import end_task
 from mock_server.exchange import Incoming, Reply
 from mock_server.explanation import HEADER, to_header
-from mock_server.lifecycle import make_plan
+from mock_server.lifecycle import Step, make_plan, step_index
 from mock_server.outbox import book_status_changes
 from mock_server.problems import Refused
-from mock_server.program import Compiled, Program
+from mock_server.program import Program
 from mock_server.reply import PageScene, ProblemScene, scene_at
 from mock_server.routes import slot_text
 from mock_server.scenarios import Scenario
 from mock_server.task import Task
-from mock_server.validation import VIOLATIONS_MAX, Violation
+from mock_server.validation import VIOLATIONS_MAX, Violation, shown
 from mock_server.worlds import World, Worlds
 
 log = logging.getLogger("omnimock")
 
 _HOST = re.compile(rb"[A-Za-z0-9._~-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
 _KNOWN_HOSTS_MAX = 1_000
+# Where neither the request nor the spec says how long a page of a list is.
+PAGE_SIZE = 30
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):
@@ -79,7 +83,7 @@ class Endpoint:
         self._explain, self._media_base_url = explain, media_base_url
         self._callback_refusal = callback_refusal
         self._base_urls: dict[tuple[str, bytes | None], str] = {}
-        self._act = {"submit": self._submit, "query": self._query, "list": self._list}
+        self._act = {"submit": self._submit, "query": self._query, "list": self._list, "cancel": self._cancel}
 
     def answer(self, incoming: Incoming) -> Reply:
         """Answer one request, whatever it is."""
@@ -124,9 +128,10 @@ class Endpoint:
     # The steps
 
     def _world(self, incoming: Incoming, headers: Mapping[bytes, bytes]) -> World:
-        key = headers.get(b"authorization")
-        if len(headers) != len(incoming.headers) and sum(name == b"authorization" for name, _ in incoming.headers) > 1:
-            key = b"twice"
+        name = self.auth.header
+        key = headers.get(name)
+        if len(headers) != len(incoming.headers) and sum(each == name for each, _ in incoming.headers) > 1:
+            key = b"two of them"
         return self.auth.world(key)
 
     def _world_or_lobby(self, incoming: Incoming) -> World:
@@ -171,32 +176,68 @@ class Endpoint:
         if world.slots.limit is not None:
             world.slots.take(submission.slot_group(body), plan.ends_at_ms)
         if submission.delivery is not None and (url := submission.callback_url(body)) is not None:
-            book_status_changes(world.outbox, task, url, submission.delivery.statuses, world.tag)
+            book_status_changes(world.outbox, task, url, submission.callback_statuses(body), world.tag)
             if reason := self._callback_refusal(url):
                 notes.append(f"callbacks of this task will not be sent: {reason}")
-        reply = compiled.reply.render(scene_at(task, now_ms, world.tag, world.request_id()))
+        template = compiled.replies[self.program.dialect]
+        reply = template.render(scene_at(task, now_ms, world.tag, world.request_id()))
         explanation = self._hints(world, notes, warnings) if notes or warnings else None
-        return Answer(Reply(200, reply, self._headers(explanation)), task.id, explanation)
+        return Answer(Reply(compiled.status, reply, self._headers(explanation)), task.id, explanation)
 
     def _query(self, call: Call) -> Answer:
-        world, compiled = call.world, call.compiled
+        return self._shown(call, self._task(call), call.world.clock.now_ms())
+
+    def _cancel(self, call: Call) -> Answer:
+        """Cancel a task, where its lifecycle lets it from where it is; a later cancel changes nothing."""
+        world, task_type, now_ms = call.world, call.compiled.task_type, call.world.clock.now_ms()
+        task = self._task(call)
+        lifecycle, status = task_type.lifecycle, task.plan.steps[step_index(task.plan, now_ms)].status
+        if lifecycle.cancelled is not None and lifecycle.cancelled in lifecycle.statuses[status].next:
+            end = Step(lifecycle.cancelled, "cancelled")
+            task = end_task(world, task, end, now_ms, self.program.submits[task_type.name])
+        elif task_type.cancel_finished is not None:
+            explanation = {"came": f"a cancel of a task that is {status}", "do": "cancel a task before it has ended"}
+            raise Refused(f"problem:{task_type.cancel_finished}", explanation)
+        return self._shown(call, task, now_ms)
+
+    def _task(self, call: Call) -> Task:
         name = slot_text(call.slots[0])
-        task = world.store.find(name) if name is not None else None
-        if task is None or task.type != compiled.task_type.name:
-            raise Refused("task-unknown", self._unknown_task_explanation(world, compiled, name, task))
-        scene = scene_at(task, world.clock.now_ms(), world.tag, world.request_id())
-        return Answer(Reply(200, compiled.reply.render(scene)), task.id)
+        task = call.world.store.find(name) if name is not None else None
+        if task is None or task.type != call.compiled.task_type.name:
+            raise Refused("task-unknown", self._unknown_task_explanation(call.world, call.compiled, name, task))
+        return task
+
+    def _shown(self, call: Call, task: Task, now_ms: int) -> Answer:
+        world, compiled = call.world, call.compiled
+        scene = scene_at(task, now_ms, world.tag, world.request_id())
+        return Answer(Reply(compiled.status, compiled.replies[self.program.dialect].render(scene)), task.id)
 
     def _list(self, call: Call) -> Answer:
         world, compiled = call.world, call.compiled
         values, violations = compiled.parameters.read(call.incoming.query)
         if violations:
             raise self._violated(compiled, violations, [])
-        page, size = compiled.task_type.page_parameters or ("", "")
-        tasks = world.store.page(compiled.task_type.name, values.get(page, 1), values.get(size, 30))
+        tasks, next_cursor = self._page(world, compiled, values)
         now_ms, request_id = world.clock.now_ms(), world.request_id()
         scenes = [scene_at(task, now_ms, world.tag, request_id) for task in tasks]
-        return Answer(Reply(200, compiled.reply.render(PageScene(scenes, request_id))))
+        base_url = self._base_url(call.incoming.scheme, call.headers.get(b"host"))
+        page = PageScene(scenes, request_id, base_url, next_cursor)
+        return Answer(Reply(compiled.status, compiled.replies[self.program.dialect].render(page)))
+
+    def _page(self, world: World, compiled: Compiled, values: Mapping[str, Any]) -> tuple[Sequence[Task], str | None]:
+        """The tasks of a page, and the cursor of the next: the id of the last, where there are more."""
+        paging, task_type, store = compiled.task_type.paging, compiled.task_type.name, world.store
+        size = paging.size if isinstance(paging.size, int) else values.get(paging.size, PAGE_SIZE)
+        cursor = values.get(paging.cursor) if paging.cursor is not None else None
+        if cursor is None:
+            number = values.get(paging.page, 1) if paging.page is not None else 1
+            tasks = store.page(task_type, number, size + 1 if paging.cursor is not None else size)
+        elif (last := store.find(cursor)) is not None:
+            tasks = store.older(last, size + 1)
+        else:
+            violation = Violation(f"?{paging.cursor}", shown(cursor), "the cursor of an earlier page", "cursor", "", "")
+            raise self._violated(compiled, [violation], [])
+        return tasks[:size], tasks[size - 1].id if len(tasks) > size else None
 
     def _check_slots(self, world: World, compiled: Compiled, group: Any, now_ms: int) -> None:
         concurrency = compiled.task_type.concurrency
@@ -232,7 +273,7 @@ class Endpoint:
         return Refused("violation", explanation, detail=detail)
 
     def _refusal(self, world: World, refused: Refused) -> Answer:
-        problem, template = self.program.problem_for(refused.event)
+        problem, template = self.program.problem_for(refused.event, self.program.dialect)
         explanation = {
             "journal": world.journal.next_number,
             "problem": problem.name,

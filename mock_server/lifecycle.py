@@ -11,7 +11,7 @@ which way it goes, and when it takes each step. From then on its status is a pur
 Nothing here knows about clocks, requests or replies.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -98,6 +98,7 @@ class Lifecycle:
                 raise ValueError(f"status {status.name!r} needs either `next` or `final`")
         self._check_reach()
         self.success = self._usual_way()
+        self.cancelled = next((name for name, each in self.statuses.items() if each.final == "cancelled"), None)
 
     def _check_reach(self) -> None:
         reached, waiting = set[str](), [self.initial]
@@ -147,6 +148,12 @@ class Lifecycle:
                     names = self.success[: self.success.index(name) + 1]
                     return self._way((*names, following), message, pace_ms)
         raise ValueError("no status on the usual way goes on to a failure")
+
+    def cancelling(self, pace_ms: Mapping[str, tuple[int, int]]) -> Iterator[Way]:
+        """Give each way that a cancel can make of the usual one."""
+        for index, name in enumerate(self.success):
+            if self.cancelled in self.statuses[name].next:
+                yield self._way((*self.success[: index + 1], self.cancelled), "", pace_ms)
 
     def _way(self, names: tuple[str, ...], message: str, pace_ms: Mapping[str, tuple[int, int]]) -> Way:
         steps = [Step(name, self.statuses[name].final) for name in names]

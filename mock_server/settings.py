@@ -19,6 +19,7 @@ class Settings:
     clock: Literal["system", "manual"] = "system"
     time_scale: float = 1.0
     profile: str | None = None
+    dialect: str | None = None
     outcome: str = "success"
     api_keys: tuple[str, ...] = ()
     concurrency: int | None = None

@@ -14,13 +14,14 @@ an object, or an item of an array, that has no value (None) is left out.
 What expressions there are, and what they read, is told by the caller: this file knows JSON and nothing else.
 """
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+
+from mock_server.names import nearest
 
 encode = msgspec.json.encode
 
@@ -289,7 +290,4 @@ def _merged(pieces: Iterable[bytes | str]) -> tuple[bytes | str, ...]:
 
 
 def _unknown(text: str, known: Iterable[str], kind: str = "expression") -> str:
-    names = sorted(known)
-    near = difflib.get_close_matches(text, names, 1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
-    return f"no {kind} {text!r} is known here: {hint}"
+    return f"no {kind} {text!r} is known here: {nearest(text, sorted(known))}"

@@ -34,9 +34,10 @@ class Twin:
 
 
 def load_program(settings: Settings) -> Program:
-    """Return the compiled spec; raise SpecError or ValueError where it, or the profile, is not good."""
+    """Return the compiled spec; raise SpecError or ValueError where it, the profile or the dialect is not good."""
     spec = load_spec(settings.spec or resource("openapi.yaml"))
-    return Program(spec, choose_profile(spec, settings.profile), load_library(), mounts=settings.mounts)
+    profile = choose_profile(spec, settings.profile)
+    return Program(spec, profile, load_library(), mounts=settings.mounts, dialect=settings.dialect)
 
 
 def make_twin(
@@ -69,6 +70,7 @@ def make_twin(
     worlds = Worlds(make_world, bounds=bounds, monotonic_seconds=monotonic_seconds)
     callbacks = Callbacks(
         replies=program.replies,
+        dialect=program.dialect,
         schedules={
             name: Schedule(
                 timeout_ms=each.timeout_ms if settings.callback_timeout_ms is None else settings.callback_timeout_ms,
@@ -88,7 +90,7 @@ def make_twin(
         Auth(
             worlds,
             api_keys=settings.api_keys,
-            world_claim=program.spec.world_claim,
+            scheme=program.spec.auth,
             wall_seconds=wall_seconds,
         ),
         realistic(task_types, settings.outcome),
