@@ -14,13 +14,14 @@ from typing import Any
 import msgspec
 
 from mock_server.problems import Refused
+from mock_server.spec import AuthScheme
 from mock_server.worlds import World, Worlds
 
 # As long as common servers allow a header to be.
 _TOKEN_CHARACTERS_MAX = 8_192
 # So that a client with a new token for every request does not fill the memory.
 _KNOWN_MAX = 10_000
-_BEARER = re.compile(rb"bearer +([\x21-\x7e]+)", re.IGNORECASE)
+_KEY = rb"([\x21-\x7e]+)"
 
 
 class _Credential(msgspec.Struct, frozen=True, gc=False):
@@ -30,18 +31,25 @@ class _Credential(msgspec.Struct, frozen=True, gc=False):
 
 
 class Auth:
-    """Tells the world of an Authorization header."""
+    """Tells the world of the header that brings the key."""
 
     def __init__(
         self,
         worlds: Worlds,
         *,
         api_keys: Collection[str],
-        world_claim: str | None,
+        scheme: AuthScheme,
         wall_seconds: Callable[[], float],
     ) -> None:
         """Without `api_keys` any key opens a world of its own; with them, no other key does."""
-        self._worlds, self._api_keys, self._claim = worlds, frozenset(api_keys), world_claim
+        self._worlds, self._api_keys, self._claim = worlds, frozenset(api_keys), scheme.world_claim
+        self.header = scheme.header.encode()
+        # As one writes it: `Authorization: Bearer YOUR_KEY`, or `X-Api-Key: YOUR_KEY`.
+        name = "-".join(part.capitalize() for part in scheme.header.split("-"))
+        self._name, self._word = name, scheme.word
+        self._example = f"{name}: {scheme.word} YOUR_KEY" if scheme.word else f"{name}: YOUR_KEY"
+        word = re.escape(scheme.word.encode()) + b" +" if scheme.word else b""
+        self._form = re.compile(word + _KEY, re.IGNORECASE)
         self._wall_seconds = wall_seconds
         self._known: dict[bytes, _Credential] = {}
 
@@ -56,20 +64,22 @@ class Auth:
 
     def _read(self, header: bytes | None) -> _Credential:
         if header is None or not header.strip():
-            raise Refused("authorization-missing", _told("nothing", "add the header Authorization: Bearer YOUR_KEY"))
-        match = _BEARER.fullmatch(header.strip())
+            raise Refused("authorization-missing", self._told("nothing", f"add the header {self._example}"))
+        match = self._form.fullmatch(header.strip())
         if match is None or len(header) > _TOKEN_CHARACTERS_MAX:
             # What came is not repeated: it may be the key.
-            came = f"{len(header)} bytes that are not the word Bearer, a blank and one key"
-            what_to_do = "write Authorization: Bearer YOUR_KEY"
-            if header.strip().lower() == b"bearer":
-                came, what_to_do = "the word Bearer and no key", "give a key; is the variable that holds it set?"
-            raise Refused("authorization-malformed", _told(came, what_to_do))
+            form = f"the word {self._word}, a blank and one key" if self._word else "one key"
+            came, what_to_do = f"{len(header)} bytes that are not {form}", f"write {self._example}"
+            if self._word and header.strip().lower() == self._word.lower().encode():
+                came, what_to_do = f"the word {self._word} and no key", "give a key; is the variable that holds it set?"
+            raise Refused("authorization-malformed", self._told(came, what_to_do))
         credential = self._jwt(match[1]) or _Credential(match[1].decode("ascii"))
         if self._api_keys and credential.key not in self._api_keys:
             raise Refused(
                 "authorization-unknown",
-                _told("a key that is not accepted", "use one of the keys that the server was started with (--api-key)"),
+                self._told(
+                    "a key that is not accepted", "use one of the keys that the server was started with (--api-key)"
+                ),
             )
         if len(self._known) >= _KNOWN_MAX:
             self._known.clear()
@@ -86,7 +96,8 @@ class Auth:
         key = claims.get(self._claim)
         if not isinstance(key, str) or not key:
             raise Refused(
-                "authorization-malformed", _told("a JWT", f"give it the claim {self._claim}, which names the account")
+                "authorization-malformed",
+                self._told("a JWT", f"give it the claim {self._claim}, which names the account"),
             )
         return _Credential(key, _moment(claims.get("nbf")), _moment(claims.get("exp")))
 
@@ -94,14 +105,13 @@ class Auth:
         now = self._wall_seconds()
         if credential.not_before is not None and now < credential.not_before:
             came = f"a JWT with nbf {_shown(credential.not_before)} at {now:.0f}"
-            raise Refused("token-not-yet-valid", _told(came, "check the clock that the token is signed by"))
+            raise Refused("token-not-yet-valid", self._told(came, "check the clock that the token is signed by"))
         if credential.expires is not None and now >= credential.expires:
             came = f"a JWT with exp {_shown(credential.expires)} at {now:.0f}"
-            raise Refused("token-expired", _told(came, "sign a new token"))
+            raise Refused("token-expired", self._told(came, "sign a new token"))
 
-
-def _told(came: str, what_to_do: str) -> dict[str, Any]:
-    return {"at": "Authorization", "came": came, "do": what_to_do}
+    def _told(self, came: str, what_to_do: str) -> dict[str, Any]:
+        return {"at": self._name, "came": came, "do": what_to_do}
 
 
 def _json_object(part: bytes) -> dict[str, Any] | None:

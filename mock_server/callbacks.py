@@ -65,6 +65,7 @@ class Callbacks:
         self,
         *,
         replies: Mapping[str, Replies],
+        dialect: str,
         schedules: Mapping[str, Schedule],
         post: Callable[[], Post],
         wall_seconds: Callable[[], float],
@@ -75,7 +76,7 @@ class Callbacks:
 
         `refusal` says why nothing is sent to an address, or nothing.
         """
-        self._replies, self._schedules = replies, schedules
+        self._replies, self._dialect, self._schedules = replies, dialect, schedules
         self._make_post = post
         self._post: Post | None = None
         self._wall_seconds, self._signer = wall_seconds, signer
@@ -265,8 +266,7 @@ class Callbacks:
         return self._failed(world, delivery, status, f"the receiver answered {status}; {kind}", retry=retry)
 
     async def _send(self, world: World, delivery: Delivery, timeout_seconds: float) -> int:
-        template = self._replies[delivery.task.type].callback
-        assert template is not None
+        template = self._replies[delivery.task.type].callbacks[self._dialect]
         body = template.render(Scene(delivery.task, delivery.step, world.tag))
         headers = {"content-type": "application/json; charset=utf-8", "user-agent": f"omnimock/{__version__}"}
         if self._signer is not None:

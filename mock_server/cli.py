@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     help="A manual clock moves only by POST /_mock/clock/advance.",
 )
 @profile_option
+@option("--dialect", metavar="NAME", help="The wire shape of the answers.  [default: the spec's]")
 @option(
     "--scenario",
     default="realistic",

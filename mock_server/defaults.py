@@ -3,13 +3,14 @@
 What is written there and is no setting is an error: somebody believes that it works.
 """
 
-import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
+
+from mock_server.names import nearest
 
 # Set by the driver protocol for clients under test: no settings of the server, and none to complain about.
 _OTHER_VARIABLES = frozenset(("OMNIMOCK_BASE_URL", "OMNIMOCK_API_KEY", "OMNIMOCK_JOB"))
@@ -74,6 +75,4 @@ def _misfit(option: click.Option, value: Any) -> str:
 
 
 def _no_setting(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, known, 1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
-    return f"there is no such setting; {hint}"
+    return f"there is no such setting; {nearest(name, sorted(known))}"

@@ -6,10 +6,10 @@ slot is free, callbacks of what will not happen any more are forgotten, and thos
 
 import msgspec
 
+from mock_server.compiled import Compiled
 from mock_server.decoding import decode_body
 from mock_server.lifecycle import Step, cut_short, step_index
 from mock_server.outbox import book_status_changes
-from mock_server.program import Compiled
 from mock_server.task import Task
 from mock_server.worlds import World
 
@@ -34,6 +34,6 @@ def end_task(world: World, task: Task, end: Step, now_ms: int, submit: Compiled)
     world.slots.give_back(submission.slot_group(body), task.plan.ends_at_ms)
     world.outbox.drop(task.id, current)
     if submission.delivery is not None and (url := submission.callback_url(body)) is not None:
-        statuses = submission.delivery.statuses
+        statuses = submission.callback_statuses(body)
         book_status_changes(world.outbox, ended, url, statuses, world.tag, from_step=current + 1)
     return ended

@@ -10,26 +10,28 @@ import contextlib
 import logging
 import re
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from mock_server.auth import Auth
 from mock_server.choosing import Chooser
+from mock_server.compiled import Compiled
 from mock_server.decoding import NotJson, WrongMediaType, check_media_type, decode_body
+from mock_server.ending import end_task
 from mock_server.exchange import Incoming, Reply
 from mock_server.explanation import HEADER, to_header
-from mock_server.lifecycle import make_plan
+from mock_server.lifecycle import Step, make_plan, step_index
 from mock_server.outbox import book_status_changes
 from mock_server.problems import Refused
-from mock_server.program import Compiled, Program
+from mock_server.program import Program
 from mock_server.reply import PageScene, ProblemScene, Scene, scene_at
 from mock_server.routes import slot_text
 from mock_server.scenario_reader import ScenarioError
 from mock_server.scenarios import Scenario, ScriptStep
 from mock_server.task import Task
-from mock_server.validation import VIOLATIONS_MAX, Violation
+from mock_server.validation import VIOLATIONS_MAX, Violation, shown
 from mock_server.worlds import World, Worlds
 
 log = logging.getLogger("omnimock")
@@ -38,6 +40,8 @@ _HOST = re.compile(rb"[A-Za-z0-9._~-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}
 _KNOWN_HOSTS_MAX = 1_000
 # As much of an unknown task's name as is told or kept.
 _NAME_CHARACTERS_MAX = 100
+# Where neither the request nor the spec says how long a page of a list is.
+PAGE_SIZE = 30
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):
@@ -61,7 +65,7 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
 class Scripted(msgspec.Struct, frozen=True, gc=False):
     """What a scenario has for the n-th attempt of an operation."""
 
-    scenario: str
+    scenario: Scenario
     role: str
     does: ScriptStep
     attempt: int
@@ -92,7 +96,7 @@ class Endpoint:
         self._explain, self._media_base_url = explain, media_base_url
         self._callback_refusal = callback_refusal
         self._base_urls: dict[tuple[str, bytes | None], str] = {}
-        self._act = {"submit": self._submit, "query": self._query, "list": self._list}
+        self._act = {"submit": self._submit, "query": self._query, "list": self._list, "cancel": self._cancel}
 
     def answer(self, incoming: Incoming) -> Reply:
         """Answer one request, whatever it is."""
@@ -116,7 +120,7 @@ class Endpoint:
             answer = self._refusal(world, refused)
         except ScenarioError as error:
             explanation = {"at": "scenario", "reason": str(error)}
-            answer = self._refusal(world, Refused("violation", explanation, detail=str(error)))
+            answer = self._refusal(world, Refused("scenario-unknown", explanation, detail=str(error)))
         except Exception as error:  # noqa: BLE001  A defect of ours must still be answered and recorded.
             answer = self._crash(world, error)
         world.journal.exchange(
@@ -140,9 +144,10 @@ class Endpoint:
     # The steps
 
     def _world(self, incoming: Incoming, headers: Mapping[bytes, bytes]) -> World:
-        key = headers.get(b"authorization")
-        if len(headers) != len(incoming.headers) and sum(name == b"authorization" for name, _ in incoming.headers) > 1:
-            key = b"twice"
+        name = self.auth.header
+        key = headers.get(name)
+        if len(headers) != len(incoming.headers) and sum(each == name for each, _ in incoming.headers) > 1:
+            key = b"two of them"
         return self.auth.world(key)
 
     def _world_or_lobby(self, incoming: Incoming) -> World:
@@ -191,7 +196,7 @@ class Endpoint:
         if world.slots.limit is not None:
             world.slots.take(submission.slot_group(body), plan.ends_at_ms)
         if submission.delivery is not None and (url := submission.callback_url(body)) is not None:
-            book_status_changes(world.outbox, task, url, submission.delivery.statuses, world.tag)
+            book_status_changes(world.outbox, task, url, submission.callback_statuses(body), world.tag)
             if reason := self._callback_refusal(url):
                 notes.append(f"callbacks of this task will not be sent: {reason}")
         if world.steering.armed is not None:
@@ -199,40 +204,81 @@ class Endpoint:
         if step is not None:
             raise self._refused_by(step, task.id)
         # What is answered is the task as it was created, however soon it moves on.
-        reply = compiled.reply.render(Scene(task, 0, world.tag, world.request_id()))
+        scene = Scene(task, 0, world.tag, world.request_id())
+        reply = compiled.replies[scenario.dialect or self.program.dialect].render(scene)
         explanation = self._hints(world, notes, warnings, task.scenario) if notes or warnings or task.scenario else None
-        return Answer(Reply(200, reply, self._headers(explanation)), task.id, explanation)
+        return Answer(Reply(compiled.status, reply, self._headers(explanation)), task.id, explanation)
 
     def _query(self, call: Call) -> Answer:
-        world, compiled = call.world, call.compiled
+        task, dialect = self._task(call)
+        return self._shown(call, task, call.world.clock.now_ms(), dialect)
+
+    def _cancel(self, call: Call) -> Answer:
+        """Cancel a task, where its lifecycle lets it from where it is; a later cancel changes nothing."""
+        world, task_type, now_ms = call.world, call.compiled.task_type, call.world.clock.now_ms()
+        task, dialect = self._task(call)
+        lifecycle, status = task_type.lifecycle, task.plan.steps[step_index(task.plan, now_ms)].status
+        if lifecycle.cancelled is not None and lifecycle.cancelled in lifecycle.statuses[status].next:
+            end = Step(lifecycle.cancelled, "cancelled")
+            task = end_task(world, task, end, now_ms, self.program.submits[task_type.name])
+        elif task_type.cancel_finished is not None:
+            explanation = {"came": f"a cancel of a task that is {status}", "do": "cancel a task before it has ended"}
+            raise Refused(f"problem:{task_type.cancel_finished}", explanation, dialect=dialect)
+        return self._shown(call, task, now_ms, dialect)
+
+    def _task(self, call: Call) -> tuple[Task, str]:
+        """Return the task that a request names, and the dialect in which it is answered."""
         name = slot_text(call.slots[0])
-        task = world.store.find(name) if name is not None else None
-        scenario = self.scenarios.for_task(world, call.incoming, call.headers, task)
+        task = call.world.store.find(name) if name is not None else None
+        scenario = self.scenarios.for_task(call.world, call.incoming, call.headers, task)
         if scenario.scripts:
-            self._scripted(world, scenario, "query", task.id if task else (name or "")[:_NAME_CHARACTERS_MAX])
-        if task is None or task.type != compiled.task_type.name:
-            raise Refused("task-unknown", self._unknown_task_explanation(world, compiled, name, task))
-        scene = scene_at(task, world.clock.now_ms(), world.tag, world.request_id())
-        return Answer(Reply(200, compiled.reply.render(scene)), task.id)
+            task_id = task.id if task is not None else (name or "")[:_NAME_CHARACTERS_MAX]
+            self._scripted(call.world, scenario, call.compiled.role, task_id)
+        if task is None or task.type != call.compiled.task_type.name:
+            explanation = self._unknown_task_explanation(call.world, call.compiled, name, task)
+            raise Refused("task-unknown", explanation, dialect=scenario.dialect)
+        return task, scenario.dialect or self.program.dialect
+
+    def _shown(self, call: Call, task: Task, now_ms: int, dialect: str) -> Answer:
+        world, compiled = call.world, call.compiled
+        scene = scene_at(task, now_ms, world.tag, world.request_id())
+        return Answer(Reply(compiled.status, compiled.replies[dialect].render(scene)), task.id)
 
     def _list(self, call: Call) -> Answer:
         world, compiled = call.world, call.compiled
         values, violations = compiled.parameters.read(call.incoming.query)
         if violations:
             raise self._violated(compiled, violations, [])
-        self._scripted(world, self.scenarios.for_task(world, call.incoming, call.headers, None), "list")
-        page, size = compiled.task_type.page_parameters or ("", "")
-        tasks = world.store.page(compiled.task_type.name, values.get(page, 1), values.get(size, 30))
+        scenario = self.scenarios.for_task(world, call.incoming, call.headers, None)
+        self._scripted(world, scenario, "list")
+        tasks, next_cursor = self._page(world, compiled, values)
         now_ms, request_id = world.clock.now_ms(), world.request_id()
         scenes = [scene_at(task, now_ms, world.tag, request_id) for task in tasks]
-        return Answer(Reply(200, compiled.reply.render(PageScene(scenes, request_id))))
+        base_url = self._base_url(call.incoming.scheme, call.headers.get(b"host"))
+        page = PageScene(scenes, request_id, base_url, next_cursor)
+        return Answer(Reply(compiled.status, compiled.replies[scenario.dialect or self.program.dialect].render(page)))
+
+    def _page(self, world: World, compiled: Compiled, values: Mapping[str, Any]) -> tuple[Sequence[Task], str | None]:
+        """The tasks of a page, and the cursor of the next: the id of the last, where there are more."""
+        paging, task_type, store = compiled.task_type.paging, compiled.task_type.name, world.store
+        size = paging.size if isinstance(paging.size, int) else values.get(paging.size, PAGE_SIZE)
+        cursor = values.get(paging.cursor) if paging.cursor is not None else None
+        if cursor is None:
+            number = values.get(paging.page, 1) if paging.page is not None else 1
+            tasks = store.page(task_type, number, size + 1 if paging.cursor is not None else size)
+        elif (last := store.find(cursor)) is not None:
+            tasks = store.older(last, size + 1)
+        else:
+            violation = Violation(f"?{paging.cursor}", shown(cursor), "the cursor of an earlier page", "cursor", "", "")
+            raise self._violated(compiled, [violation], [])
+        return tasks[:size], tasks[size - 1].id if len(tasks) > size else None
 
     def _scripted(self, world: World, scenario: Scenario, role: str, task_id: str = "") -> Scripted | None:
         """Count an attempt; refuse it where the scenario does, or return how a submit is refused after all."""
         found = world.steering.step(scenario, role, task_id) if scenario.scripts else None
         if found is None:
             return None
-        step = Scripted(scenario.name, role, *found)
+        step = Scripted(scenario, role, *found)
         if step.does.stores:
             return step
         if role == "submit":
@@ -264,8 +310,9 @@ class Endpoint:
 
     def _refused_by(self, step: Scripted, task_id: str | None = None) -> Refused:
         stored = "; the task is created and billed all the same" if task_id is not None else ""
-        explanation = {"scenario": step.scenario, "what": f"{step.role} {step.attempt} is refused{stored}"}
-        return Refused(f"problem:{step.does.problem}", explanation, task_id=task_id)
+        explanation = {"scenario": step.scenario.name, "what": f"{step.role} {step.attempt} is refused{stored}"}
+        dialect = step.scenario.dialect
+        return Refused(f"problem:{step.does.problem}", explanation, task_id=task_id, dialect=dialect)
 
     def _violated(self, compiled: Compiled, violations: list[Violation], warnings: list[Violation]) -> Refused:
         explanation: dict[str, Any] = {"violations": list(map(msgspec.structs.asdict, violations))}
@@ -278,7 +325,7 @@ class Endpoint:
         return Refused("violation", explanation, detail=detail)
 
     def _refusal(self, world: World, refused: Refused) -> Answer:
-        problem, template = self.program.problem_for(refused.event)
+        problem, template = self.program.problem_for(refused.event, refused.dialect or self.program.dialect)
         explanation = {
             "journal": world.journal.next_number,
             "problem": problem.name,

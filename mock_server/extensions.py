@@ -4,7 +4,6 @@ What there is, is said by `fixtures/schemas/spec-extensions.schema.json`; docs/s
 An unknown member is refused, because somebody wrote it and would believe that it works.
 """
 
-import difflib
 import re
 from typing import Any
 
@@ -12,6 +11,7 @@ import jsonschema_rs
 import msgspec
 
 from mock_server.document import Document
+from mock_server.names import nearest
 from mock_server.resources import resource
 
 # Below these keys the next level is made of the author's own names, not of OpenAPI's words.
@@ -53,9 +53,7 @@ class _Walk:
         definition = self.definitions.get(name)
         if definition is None or "x-where" not in definition:
             known = sorted(key for key, each in self.definitions.items() if "x-where" in each)
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-            raise self.document.error(pointer, f"an unknown extension: {hint}")
+            raise self.document.error(pointer, f"an unknown extension: {nearest(name, known)}")
         if not re.search(definition["x-where"], "".join(f"/{part}" for part in _escaped(parent))):
             raise self.document.error(pointer, "does not belong here; see docs/spec-extensions.md for its place")
         if errors := self.errors(name, value):

@@ -1,8 +1,38 @@
 """Ids, drawn from a seed: the same seed and the same order of draws give the same ids."""
 
 import hashlib
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from random import Random
+from typing import Literal
+
+# So many possible ids that a million drawn ones are all different.
+_TEXT_BITS_MIN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class IdFormat:
+    """What the ids of a provider look like.
+
+    `digits` are rising decimal numbers of `length` digits; `uuid` is version 4; `text` is the `prefix`, and `length`
+    characters of the `alphabet`.
+    """
+
+    format: Literal["digits", "uuid", "text"]
+    length: int = 18
+    prefix: str = ""
+    alphabet: str = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+    def __post_init__(self) -> None:
+        characters = len(set(self.alphabet))
+        if self.format == "text" and self.length * math.log2(max(characters, 1)) < _TEXT_BITS_MIN:
+            raise ValueError(
+                f"{self.length} of {characters} characters are too few for ids that stay apart: give it a longer "
+                f"`length` or `alphabet`"
+            )
+        if self.format == "digits" and self.length < 16:
+            raise ValueError(f"digit ids have at least 16 digits, so that they stay apart; {self.length} is too short")
 
 
 def stream(seed: int, name: str) -> Random:
@@ -10,13 +40,22 @@ def stream(seed: int, name: str) -> Random:
     return Random(f"{seed}/{name}")
 
 
+def ids(form: IdFormat, chance: Random) -> Callable[[], str]:
+    """Return a source of ids of a format, which are never equal."""
+    match form.format:
+        case "digits":
+            return digit_ids(form.length, chance)
+        case "uuid":
+            return uuid_ids(chance)
+        case "text":
+            return lambda: form.prefix + "".join(chance.choices(form.alphabet, k=form.length))
+
+
 def digit_ids(length: int, chance: Random) -> Callable[[], str]:
     """Return a source of rising decimal ids of `length` digits, as a service with a counter hands them out.
 
     They look like `866889456698785798`, are never equal, and never start with 0. `length` is at least 16.
     """
-    if length < 16:
-        raise ValueError(f"digit ids have at least 16 digits, so that they stay apart; {length} is too short")
     step = 10 ** (length - 12)
     floor = 8 * 10 ** (length - 1) + chance.randrange(5 * 10 ** (length - 2))
     spread = step.bit_length() - 1

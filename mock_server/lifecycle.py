@@ -11,7 +11,7 @@ which way it goes, and when it takes each step. From then on its status is a pur
 Nothing here knows about clocks, requests or replies.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -101,6 +101,7 @@ class Lifecycle:
                 raise ValueError(f"status {status.name!r} needs either `next` or `final`")
         self._check_reach()
         self.success = self._usual_way()
+        self.cancelled = next((name for name, each in self.statuses.items() if each.final == "cancelled"), None)
 
     def _check_reach(self) -> None:
         reached, waiting = set[str](), [self.initial]
@@ -155,6 +156,12 @@ class Lifecycle:
         """Return the usual way up to `status`, or up to its last live status: the task stays there for ever."""
         last = self.success.index(status) if status is not None else len(self.success) - 2
         return self._way(self.success[: last + 1], "", pace_ms)
+
+    def cancelling(self, pace_ms: Mapping[str, tuple[int, int]]) -> Iterator[Way]:
+        """Give each way that a cancel can make of the usual one."""
+        for index, name in enumerate(self.success):
+            if self.cancelled in self.statuses[name].next:
+                yield self._way((*self.success[: index + 1], self.cancelled), "", pace_ms)
 
     def _way(self, names: tuple[str, ...], message: str, pace_ms: Mapping[str, tuple[int, int]]) -> Way:
         steps = [Step(name, self.statuses[name].final) for name in names]

@@ -1,10 +1,32 @@
 """Problems: the refusals a provider can make, as the spec lists them; and the exception that leads to one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 # When to send the same request again: never, after backing off, or at once for reads alone (a submit may have worked).
 Retry = Literal["never", "backoff", "reads"]
+
+# What can be wrong with a request: the events that the spec's `x-refusals` answers. Each that it does not list is
+# answered like the one behind it, which it is a case of; those without one must be listed.
+REFUSALS: Mapping[str, str] = {
+    "authorization-missing": "",
+    "authorization-malformed": "authorization-missing",
+    "authorization-unknown": "authorization-malformed",
+    "token-not-yet-valid": "authorization-unknown",
+    "token-expired": "authorization-unknown",
+    "path-unknown": "",
+    "method-unknown": "path-unknown",
+    "task-unknown": "",
+    "violation": "",
+    "scenario-unknown": "violation",
+    "request-malformed": "violation",
+    "headers-too-large": "request-malformed",
+    "body-too-large": "request-malformed",
+    "body-not-json": "request-malformed",
+    "media-type-wrong": "body-not-json",
+    "crash": "",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +46,8 @@ class Refused(Exception):
     """The request cannot be served.
 
     `event` is what is wrong (a key of the spec's `x-refusals`, or `problem:NAME`), `detail` the message on the wire
-    where the problem has room for one, `explanation` what the developer is told, `task_id` the task that it is about.
+    where the problem has room for one, `explanation` what the developer is told, `task_id` the task that it is about,
+    `dialect` the wire shape of the refusal where it is not the twin's own.
     """
 
     def __init__(
@@ -35,7 +58,8 @@ class Refused(Exception):
         detail: str = "",
         headers: tuple[tuple[bytes, bytes], ...] = (),
         task_id: str | None = None,
+        dialect: str | None = None,
     ) -> None:
         super().__init__(event)
         self.event, self.explanation, self.detail, self.headers = event, explanation, detail, headers
-        self.task_id = task_id
+        self.task_id, self.dialect = task_id, dialect

@@ -1,7 +1,7 @@
 """Takes keys out of what the twin says of itself: its control answers and its log.
 
-A key is a secret wherever it stands: in the Authorization header, and in a path, a query, another header or a body that
-a client has put it into by mistake. It is found as it is, and as URLs and JSON write its characters.
+A key is a secret wherever it stands: in the header that brings it, and in a path, a query, another header or a body
+that a client has put it into by mistake. It is found as it is, and as URLs and JSON write its characters.
 """
 
 import re
@@ -13,19 +13,26 @@ SHOWN_TOKEN = "[token]"  # noqa: S105  What stands in the place of one.
 
 # A shorter key is no secret, and taking it out everywhere would blot the text.
 SECRET_CHARACTERS_MIN = 8
-_BEARER = re.compile(r"bearer +(\S+)", re.IGNORECASE)
+# A key stands alone, or behind the word of its scheme.
+_KEY = re.compile(r"(?:([A-Za-z]+) +)?(\S+)")
+# Headers that bring keys, whatever the spec at hand says.
+_KEY_HEADERS = frozenset(("authorization", "proxy-authorization", "x-api-key", "api-key"))
 
 
-def bearer_token(header: str | None) -> str | None:
-    """Return what an Authorization header names as the key."""
-    match = _BEARER.fullmatch(header.strip()) if header else None
-    return match[1] if match else None
+def key_in(header: str | None) -> str | None:
+    """Return what a header such as Authorization names as the key."""
+    match = _KEY.fullmatch(header.strip()) if header else None
+    return match[2] if match else None
 
 
-def shown_header(name: str, value: str) -> str | None:
-    """Return what is shown in the place of a header that is a secret as a whole, or None where it is none."""
-    if name in ("authorization", "proxy-authorization"):
-        return f"Bearer {SHOWN_KEY}" if bearer_token(value) else SHOWN_KEY
+def shown_header(name: str, value: str, key_header: str) -> str | None:
+    """Return what is shown in the place of a header that is a secret as a whole, or None where it is none.
+
+    `key_header` is the one that the spec at hand wants the key in.
+    """
+    if name == key_header or name in _KEY_HEADERS:
+        match = _KEY.fullmatch(value.strip())
+        return f"{match[1]} {SHOWN_KEY}" if match and match[1] else SHOWN_KEY
     return SHOWN_TOKEN if name == "x-control-token" else None
 
 

@@ -1,28 +1,34 @@
 """What reply templates may say: the expressions over a task, and the templates compiled and tried against the spec.
 
-$task.id  $task.external_id  $task.status  $task.status_message  $task.succeeded  $task.failed
-$task.created_at_ms  $task.updated_at_ms  $task.units
+$task.id  $task.external_id  $task.status  $task.status_message  $task.succeeded  $task.failed  $task.cancelled
+$task.created_at_*  $task.updated_at_*  $task.ended_at_*  $task.reached_at_*/STATUS      (* is ms, s or iso)
+$task.units
 $result.id  $result.url  $result.watermark  $result.watermark_url  $result.duration
-$request.body#/POINTER  $mock.request_id            and `$each: $tasks` in a list
-$problem.detail  $mock.request_id                   in the body of a problem
+$request.body  $request.body#/POINTER  $mock.request_id  $mock.base_url
+$each: $tasks  $page.next_cursor  $mock.request_id  $mock.base_url                       in a list
+$problem.detail  $problem.body  $mock.request_id                                         in the body of a problem
 """
 
-from collections.abc import Callable
+import datetime
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
+from mock_server.document import Pointer
 from mock_server.identifiers import derived_uuid
 from mock_server.lifecycle import step_index
+from mock_server.names import nearest
 from mock_server.pointers import parse, reader
 from mock_server.schemas import compile_schema
-from mock_server.spec import Spec, TaskType
+from mock_server.spec import Delivery, Spec, TaskType
 from mock_server.task import Task
 from mock_server.templates import Expression, Language, Template, TemplateError
 
 # Below this path the twin serves what is its own; no provider has it.
 MEDIA_PATH = "/_mock/media"
+_BODY = "$request.body#"
 
 
 class Scene(msgspec.Struct, frozen=True, gc=False):
@@ -39,6 +45,8 @@ class PageScene(msgspec.Struct, frozen=True, gc=False):
 
     scenes: list[Scene]
     request_id: str
+    base_url: str
+    next_cursor: str | None = None
 
 
 class ProblemScene(msgspec.Struct, frozen=True, gc=False):
@@ -49,26 +57,35 @@ class ProblemScene(msgspec.Struct, frozen=True, gc=False):
 
 
 class Replies:
-    """The compiled templates of one type of task, and the parts of the body that they repeat."""
+    """The compiled templates of one type of task in every dialect, and the parts of the body that they repeat.
 
-    def __init__(self, spec: Spec, task_type: TaskType, callback: tuple[Any, tuple[str | int, ...]] | None) -> None:
-        """Compile; raise SpecError for an unknown expression. `callback` is a template and where it stands."""
+    `templates` are by dialect and role, `callbacks` by dialect; there are none where nothing is delivered.
+    """
+
+    def __init__(self, spec: Spec, task_type: TaskType, delivery: Delivery | None) -> None:
+        """Compile; raise SpecError for an unknown expression."""
         self._inputs: dict[tuple[str, ...], Callable[[Any], Any]] = {}
         # What a success costs, as an exact decimal number in text; None where the spec does not say.
         self.units = _units(spec, task_type)
         language = _task_language(spec, task_type, self._input_index)
-        page_language = Language(
-            names={"$mock.request_id": Expression(lambda page: page.request_id)},
-            prefixed={},
-            items={"$tasks": lambda page: page.scenes},
-            item_language=language,
-        )
+        page_language = _page_language(language)
+
+        def compiled(role: str, source: Any, pointer: Pointer) -> Template:
+            return _compiled(spec, source, page_language if role == "list" else language, pointer)
+
         place = (*task_type.pointer, "replies")
-        self.templates = {
-            role: _compiled(spec, source, page_language if role == "list" else language, (*place, role))
-            for role, source in task_type.replies.items()
-        }
-        self.callback = _compiled(spec, callback[0], language, callback[1]) if callback else None
+        usual = {role: compiled(role, source, (*place, role)) for role, source in task_type.replies.items()}
+        callback = compiled("", delivery.body, (*delivery.pointer, "body")) if delivery else None
+        self.templates: dict[str, Mapping[str, Template]] = {}
+        self.callbacks: dict[str, Template] = {}
+        for dialect in spec.dialects.values():
+            own = dialect.replies.get(task_type.name, {})
+            self.templates[dialect.name] = usual | {
+                role: compiled(role, shape.body, shape.pointer) for role, shape in own.items()
+            }
+            if callback is not None:
+                shape = dialect.callbacks.get(task_type.name)
+                self.callbacks[dialect.name] = compiled("", shape.body, shape.pointer) if shape else callback
 
     def _input_index(self, pointer: str) -> int:
         parts = parse(pointer)
@@ -80,9 +97,9 @@ class Replies:
         return tuple([read(body) for read in self._inputs.values()])
 
 
-def compile_problem(spec: Spec, name: str, source: Any) -> Template:
-    """Compile the body of a problem."""
-    return _compiled(spec, source, _PROBLEM_LANGUAGE, ("x-problems", name, "body"))
+def compile_problem(spec: Spec, source: Any, pointer: Pointer, usual: Template | None = None) -> Template:
+    """Compile the body of a problem. `usual` is how the default dialect says it, for `$problem.body`."""
+    return _compiled(spec, source, _problem_language(usual), pointer)
 
 
 def scene_at(task: Task, now_ms: int, world_tag: str, request_id: str = "") -> Scene:
@@ -90,11 +107,34 @@ def scene_at(task: Task, now_ms: int, world_tag: str, request_id: str = "") -> S
     return Scene(task, step_index(task.plan, now_ms), world_tag, request_id)
 
 
-def _compiled(spec: Spec, source: Any, language: Language, pointer: tuple[str | int, ...]) -> Template:
+def _compiled(spec: Spec, source: Any, language: Language, pointer: Pointer) -> Template:
     try:
         return Template(source, language)
     except TemplateError as error:
         raise spec.document.error((*pointer, *error.place), error.reason) from None
+
+
+def _problem_language(usual: Template | None) -> Language:
+    names = {
+        "$mock.request_id": Expression(lambda scene: scene.request_id),
+        "$problem.detail": Expression(lambda scene: scene.detail),
+    }
+    if usual is not None:
+        names["$problem.body"] = Expression(lambda scene: usual.render(scene).decode())
+    return Language(names, {}, {})
+
+
+def _page_language(of_an_item: Language) -> Language:
+    return Language(
+        names={
+            "$mock.request_id": Expression(lambda page: page.request_id),
+            "$mock.base_url": Expression(lambda page: page.base_url),
+            "$page.next_cursor": Expression(lambda page: page.next_cursor, optional=True),
+        },
+        prefixed={},
+        items={"$tasks": lambda page: page.scenes},
+        item_language=of_an_item,
+    )
 
 
 def _task_language(spec: Spec, task_type: TaskType, input_index: Callable[[str], int]) -> Language:
@@ -104,7 +144,19 @@ def _task_language(spec: Spec, task_type: TaskType, input_index: Callable[[str],
         index = input_index(pointer)
         return Expression(lambda scene: scene.task.inputs[index], optional=True)
 
-    prefix = "$request.body#"
+    def whole_body(rest: str) -> Expression:
+        if rest:
+            raise ValueError(f"after $request.body comes # and a JSON pointer, not {rest!r}")
+        return from_body("")
+
+    def reached(show: Callable[[int], Any]) -> Callable[[str], Expression]:
+        def expression(status: str) -> Expression:
+            if status not in task_type.lifecycle.statuses:
+                raise ValueError(f"no status {status!r}; {nearest(status, task_type.lifecycle.statuses)}")
+            return Expression(lambda scene: _shown(_reached_at_ms(scene, status), show), optional=True)
+
+        return expression
+
     names = {
         "$task.id": Expression(lambda scene: scene.task.id),
         "$task.external_id": Expression(lambda scene: scene.task.external_id, optional=True),
@@ -112,18 +164,54 @@ def _task_language(spec: Spec, task_type: TaskType, input_index: Callable[[str],
         "$task.status_message": Expression(lambda scene: scene.task.plan.steps[scene.step].message),
         "$task.succeeded": Expression(lambda scene: scene.task.plan.steps[scene.step].final == "success"),
         "$task.failed": Expression(lambda scene: scene.task.plan.steps[scene.step].final == "failure"),
+        "$task.cancelled": Expression(lambda scene: scene.task.plan.steps[scene.step].final == "cancelled"),
         "$task.created_at_ms": Expression(lambda scene: scene.task.created_at_ms),
         "$task.updated_at_ms": Expression(lambda scene: scene.task.plan.at_ms[scene.step]),
+        "$task.ended_at_ms": Expression(_ended_at_ms, optional=True),
         "$task.units": Expression(lambda scene: units(scene.task), optional=True),
         "$result.id": Expression(lambda scene: derived_uuid(scene.task.id)),
         "$result.url": Expression(lambda scene: _result_url(scene, ".mp4")),
         "$result.watermark_url": Expression(lambda scene: _result_url(scene, "-watermark.mp4")),
         "$result.duration": Expression(lambda scene: scene.task.media and scene.task.media.duration, optional=True),
         "$mock.request_id": Expression(lambda scene: scene.request_id),
+        "$mock.base_url": Expression(lambda scene: scene.task.base_url),
     }
+    for moment in ("created", "updated", "ended"):
+        names |= _other_units(f"$task.{moment}_at", names[f"$task.{moment}_at_ms"])
     if task_type.result is not None and task_type.result.watermark is not None:
-        names["$result.watermark"] = from_body(task_type.result.watermark.removeprefix(prefix))
-    return Language(names, {prefix: from_body}, {})
+        names["$result.watermark"] = from_body(task_type.result.watermark.removeprefix(_BODY))
+    prefixed = {f"$task.reached_at_{unit}/": reached(show) for unit, show in _TIMES.items()}
+    return Language(names, {_BODY: from_body, "$request.body": whole_body, **prefixed}, {})
+
+
+def _other_units(name: str, in_ms: Expression) -> dict[str, Expression]:
+    def converted(show: Callable[[int], Any]) -> Expression:
+        return Expression(lambda scene: _shown(in_ms.read(scene), show), in_ms.optional)
+
+    return {f"{name}_{unit}": converted(show) for unit, show in _TIMES.items() if unit != "ms"}
+
+
+def _ended_at_ms(scene: Scene) -> int | None:
+    plan = scene.task.plan
+    return plan.at_ms[scene.step] if plan.steps[scene.step].final is not None else None
+
+
+def _reached_at_ms(scene: Scene, status: str) -> int | None:
+    """When the task first came to a status, as far as it has come."""
+    plan = scene.task.plan
+    for step, at_ms in zip(plan.steps[: scene.step + 1], plan.at_ms, strict=False):
+        if step.status == status:
+            return at_ms
+    return None
+
+
+def _shown(at_ms: int | None, show: Callable[[int], Any]) -> Any:
+    return None if at_ms is None else show(at_ms)
+
+
+def _iso(at_ms: int) -> str:
+    moment = datetime.datetime.fromtimestamp(at_ms // 1_000, datetime.UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{at_ms % 1_000:03d}Z"
 
 
 def _result_url(scene: Scene, ending: str) -> str:
@@ -148,11 +236,5 @@ def _units(spec: Spec, task_type: TaskType) -> Callable[[Task], str | None]:
     return units
 
 
-_PROBLEM_LANGUAGE = Language(
-    names={
-        "$mock.request_id": Expression(lambda scene: scene.request_id),
-        "$problem.detail": Expression(lambda scene: scene.detail),
-    },
-    prefixed={},
-    items={},
-)
+# How a moment is told: milliseconds or seconds since 1970, or ISO 8601 in UTC.
+_TIMES: Mapping[str, Callable[[int], Any]] = {"ms": lambda at_ms: at_ms, "s": lambda at_ms: at_ms // 1_000, "iso": _iso}

@@ -234,6 +234,6 @@ def _failing(name: str, spec: Spec, said: str | None = None) -> MakeWay:
 
 
 def _dialect(name: str | None, spec: Spec) -> str | None:
-    if name is not None:
-        raise ScenarioError(("dialect",), unknown("dialect", name, ()))
-    return None
+    if name is not None and name not in spec.dialects:
+        raise ScenarioError(("dialect",), unknown("dialect", name, spec.dialects))
+    return name

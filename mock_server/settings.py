@@ -19,6 +19,7 @@ class Settings:
     clock: Literal["system", "manual"] = "system"
     time_scale: float = 1.0
     profile: str | None = None
+    dialect: str | None = None
     scenario: str = "realistic"
     scenarios: Path | None = None
     api_keys: tuple[str, ...] = ()

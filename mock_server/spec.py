@@ -4,14 +4,15 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mock_server.document import Document, Pointer
+from mock_server.identifiers import IdFormat
 from mock_server.lifecycle import Lifecycle
 from mock_server.problems import Problem
 
-Role = Literal["submit", "query", "list"]
+Role = Literal["submit", "query", "list", "cancel"]
 Paces = Mapping[str, tuple[int, int]]
 
 # The surest first. A rule may be `disputed` as well: then its sources contradict each other.
@@ -26,6 +27,15 @@ class Source:
     title: str
     url: str
     confidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuthScheme:
+    """In which header a key comes, after which word (perhaps none), and which claim of a JWT stands for it."""
+
+    header: str = "authorization"
+    word: str = "Bearer"
+    world_claim: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +58,39 @@ class Concurrency:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Which parts of the request choose the video that a task ends in, and how long it can be fetched."""
+    """Which parts of the request choose the video that a task ends in, and how long it is there, if not always."""
 
-    seconds: str
-    aspect_ratio: str
+    seconds: str | None
+    aspect_ratio: str | None
     sound: tuple[str, Any] | None
     watermark: str | None
-    expires_after_ms: int
+    expires_after_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """How a list is read page by page: by the number of the page, or by a cursor that each page gives for the next.
+
+    `page`, `cursor` and a `size` in text are names of query parameters; a `size` in number is that of every page.
+    """
+
+    page: str | None = None
+    cursor: str | None = None
+    size: str | int = 30
 
 
 @dataclass(frozen=True, slots=True)
 class TaskType:
-    """One type of task."""
+    """One type of task.
+
+    `directive` is the part of the body where a client may name its scenario; `cancel_finished` the problem that
+    answers a cancel which comes too late, where there is one.
+    """
 
     name: str
-    id_format: Literal["digits", "uuid"]
-    id_length: int
+    id: IdFormat
     external_id: str | None
+    directive: str | None
     lifecycle: Lifecycle
     pace_ms: Paces
     failures: Mapping[str, Failure]
@@ -72,8 +98,21 @@ class TaskType:
     result: Result | None
     units_per_second: tuple[tuple[str, dict[str, Any]], ...]
     replies: Mapping[str, Any]
-    page_parameters: tuple[str, str] | None
+    paging: Paging
+    cancel_finished: str | None
     pointer: Pointer
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Where in the body a client names the callbacks it wants, and what statuses each name stands for.
+
+    `otherwise` are the statuses that are sent where it names none.
+    """
+
+    at: str
+    events: Mapping[str, tuple[str, ...]]
+    otherwise: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +121,7 @@ class Delivery:
 
     url: str
     statuses: tuple[str, ...]
+    filter: EventFilter | None
     timeout_ms: int
     retries_ms: tuple[int, ...]
     signed: bool
@@ -92,13 +132,14 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method and path."""
+    """One method and path. `status` is the HTTP status of its success."""
 
     id: str
     method: str
     path: str
     role: Role
     task_type: str
+    status: int
     body_schema: Any
     body_schema_pointer: Pointer
     examples: Mapping[str, Any]
@@ -106,6 +147,42 @@ class Operation:
     response_schemas: Mapping[str, Any]
     delivery: Delivery | None
     pointer: Pointer
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a dialect says one thing: the template, and the schema that it keeps, as it stands and resolved."""
+
+    body: Any
+    raw_schema: Any
+    schema: Any
+    pointer: Pointer
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """How a dialect says a problem: perhaps with another HTTP status, and with which body."""
+
+    status: int | None
+    body: Any
+    pointer: Pointer
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One wire shape of the same answers. What it does not say is said as in the default dialect.
+
+    `replies` are by task type and role, `callbacks` by task type. `otherwise` is how problems are said that have no
+    entry of their own in `problems`; `problem_schema` is what all of them keep, as it stands and resolved.
+    """
+
+    name: str
+    about: str = ""
+    replies: Mapping[str, Mapping[str, Shape]] = field(default_factory=dict)
+    callbacks: Mapping[str, Shape] = field(default_factory=dict)
+    problems: Mapping[str, Refusal] = field(default_factory=dict)
+    otherwise: Refusal | None = None
+    problem_schema: tuple[Any, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +206,11 @@ class Spec:
     refusals: Mapping[str, str]
     messages: Mapping[str, str]
     mounts: tuple[str, ...]
-    world_claim: str | None
+    auth: AuthScheme
     profiles: Mapping[str, ProfileEntry]
     default_profile: str
+    dialects: Mapping[str, Dialect]
+    default_dialect: str
     sources: Mapping[str, Source]
 
 

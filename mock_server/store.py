@@ -55,11 +55,7 @@ class Store:
         self._by_id[old.id] = new
         if old.external_id is not None and self._by_external_id.get(old.external_id) is old:
             self._by_external_id[old.external_id] = new
-        # A clock never goes back, so the order is that of creation; a few may be of the same moment.
-        index = bisect_left(self._order, old.created_at_ms, self._forgotten, key=lambda task: task.created_at_ms)
-        while self._order[index] is not old:
-            index += 1
-        self._order[index] = new
+        self._order[self._index(old)] = new
 
     def find(self, name: str) -> Task | None:
         """Return the task with this id or external id."""
@@ -70,6 +66,11 @@ class Store:
         newest_first = islice(reversed(self._order), len(self._by_id))
         same = (task for task in newest_first if task.type == task_type)
         return list(islice(same, (number - 1) * size, number * size))
+
+    def older(self, than: Task, size: int) -> Sequence[Task]:
+        """Return the next `size` tasks of the same type, newest first, that came before a task."""
+        before = islice(reversed(self._order), len(self._order) - self._index(than), len(self._by_id))
+        return list(islice((task for task in before if task.type == than.type), size))
 
     def tasks(self) -> Sequence[Task]:
         """Return all tasks, oldest first."""
@@ -82,6 +83,13 @@ class Store:
         self._by_external_id.clear()
         self._order.clear()
         self._forgotten = 0
+
+    def _index(self, task: Task) -> int:
+        """A clock never goes back, so the order is that of creation; a few may be of the same moment."""
+        index = bisect_left(self._order, task.created_at_ms, self._forgotten, key=lambda each: each.created_at_ms)
+        while self._order[index] is not task:
+            index += 1
+        return index
 
     def _forget_oldest(self) -> None:
         oldest = self._order[self._forgotten]

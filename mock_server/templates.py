@@ -5,13 +5,15 @@ A template is ordinary JSON. In it
     "$task.id"                        is the value of that expression
     "text {$task.id} text"            has expressions inside a text
     {"$when": "$e", "$then": …}       is there only where the expression is true (not missing, false, 0 or empty)
+    {"$value": …, "$else": …}         is what stands there, where it has a value
+    {"$match": "$e", "$cases": {…}}   is the case whose name is the value of the expression
     {"$each": "$tasks", "$item": …}   is an array with one item for each thing that the expression gives
 
-A member of an object, or an item of an array, whose expression has no value (None) is left out.
+`$when` and `$match` may have an `$else` as well: what is there instead (`$else: null`, say). Without one, a member of
+an object, or an item of an array, that has no value (None) is left out.
 What expressions there are, and what they read, is told by the caller: this file knows JSON and nothing else.
 """
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,9 +21,18 @@ from typing import Any
 
 import msgspec
 
+from mock_server.names import nearest
+
 encode = msgspec.json.encode
 
 _EMBEDDED = re.compile(r"\{(\$[^{}]+)\}")
+# The words that each construct is made of, and those that it may have besides.
+_CONSTRUCTS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
+    "$when": (frozenset(("$when", "$then")), frozenset(("$else",))),
+    "$value": (frozenset(("$value", "$else")), frozenset()),
+    "$match": (frozenset(("$match", "$cases")), frozenset(("$else",))),
+    "$each": (frozenset(("$each", "$item")), frozenset()),
+}
 
 # What a hole is filled from. A scene is whatever the caller's expressions read; None means: no value.
 Scene = Any
@@ -117,10 +128,8 @@ class _Compiler:
         if isinstance(source, str):
             return self._text(source, place)
         if isinstance(source, Mapping):
-            if "$when" in source:
-                return self._when(source, place)
-            if "$each" in source:
-                return self._each(source, place)
+            if any(key.startswith("$") for key in source):
+                return self._construct(source, place)
             return self._object({name: self.compile(value, (*place, name)) for name, value in source.items()})
         if isinstance(source, list):
             return self._array([self.compile(value, (*place, index)) for index, value in enumerate(source)])
@@ -148,14 +157,53 @@ class _Compiler:
 
         return _Part((f"{self._named(text)}(scene)",), optional=any(each.optional for each in expressions))
 
+    def _construct(self, source: Mapping[str, Any], place: tuple[str | int, ...]) -> _Part:
+        name = next((each for each in _CONSTRUCTS if each in source), None)
+        if name is None:
+            word = next(key for key in source if key.startswith("$"))
+            raise TemplateError((*place, word), _unknown(word, _CONSTRUCTS, "construct"))
+        needed, more = _CONSTRUCTS[name]
+        if not needed <= set(source) <= needed | more:
+            words = " and ".join(sorted(needed - {name}))
+            perhaps = f", perhaps {', '.join(more)}," if more else ""
+            raise TemplateError(place, f"{name} stands with {words}{perhaps} and nothing else")
+        if name != "$value" and not isinstance(source[name], str):
+            raise TemplateError(place, f"{name} holds an expression")
+        make = {"$when": self._when, "$value": self._value, "$match": self._match, "$each": self._each}[name]
+        return make(source, place)
+
     def _when(self, source: Mapping[str, Any], place: tuple[str | int, ...]) -> _Part:
-        self._only(source, ("$when", "$then"), place)
         holds = self._named(self._expression(source["$when"], (*place, "$when")).read)
-        then = self.compile(source["$then"], (*place, "$then"))
-        return _Part((f"({then.code} if {holds}(scene) else None)",), optional=True)
+        then, otherwise = self.compile(source["$then"], (*place, "$then")), self._else(source, place)
+        return _Part((f"({then.code} if {holds}(scene) else {otherwise.code})",), then.optional or otherwise.optional)
+
+    def _value(self, source: Mapping[str, Any], place: tuple[str | int, ...]) -> _Part:
+        value, otherwise = self.compile(source["$value"], (*place, "$value")), self._else(source, place)
+        if not value.optional:
+            raise TemplateError((*place, "$value"), "always has a value: the $else beside it is never used")
+        name = self._fresh()
+        return _Part((f"({otherwise.code} if ({name} := {value.code}) is None else {name})",), otherwise.optional)
+
+    def _match(self, source: Mapping[str, Any], place: tuple[str | int, ...]) -> _Part:
+        cases = source["$cases"]
+        if not isinstance(cases, Mapping) or not cases:
+            raise TemplateError((*place, "$cases"), "has a member for each value, with what stands there then")
+        read = self._expression(source["$match"], (*place, "$match")).read
+        parts = {key: self.compile(case, (*place, "$cases", key)) for key, case in cases.items()}
+        otherwise = self._else(source, place)
+        name = self._fresh()
+        code = f"({name} := {self._named(lambda scene: _plain(read(scene)))}(scene), " + "".join(
+            f"{part.code} if {name} == {key!r} else " for key, part in parts.items()
+        )
+        optional = otherwise.optional or any(part.optional for part in parts.values())
+        return _Part((f"{code}{otherwise.code})[1]",), optional)
+
+    def _else(self, source: Mapping[str, Any], place: tuple[str | int, ...]) -> _Part:
+        return (
+            self.compile(source["$else"], (*place, "$else")) if "$else" in source else _Part(("None",), optional=True)
+        )
 
     def _each(self, source: Mapping[str, Any], place: tuple[str | int, ...]) -> _Part:
-        self._only(source, ("$each", "$item"), place)
         items = self.language.items.get(source["$each"])
         if items is None:
             raise TemplateError((*place, "$each"), _unknown(source["$each"], self.language.items))
@@ -163,10 +211,6 @@ class _Compiler:
         item = inner.compile(source["$item"], (*place, "$item"))
         render = self._named(inner.function(item))
         return _Part((b"[", f"comma(filter(None, map({render}, {self._named(items)}(scene))))", b"]"))
-
-    def _only(self, source: Mapping[str, Any], names: tuple[str, str], place: tuple[str | int, ...]) -> None:
-        if set(source) != set(names) or not isinstance(source[names[0]], str):
-            raise TemplateError(place, f"{names[0]} stands with {names[1]} and nothing else, and holds an expression")
 
     def _expression(self, text: str, place: tuple[str | int, ...]) -> Expression:
         if known := self.language.names.get(text):
@@ -245,8 +289,5 @@ def _merged(pieces: Iterable[bytes | str]) -> tuple[bytes | str, ...]:
     return tuple(merged)
 
 
-def _unknown(text: str, known: Iterable[str]) -> str:
-    names = sorted(known)
-    near = difflib.get_close_matches(text, names, 1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
-    return f"no expression {text!r} is known here: {hint}"
+def _unknown(text: str, known: Iterable[str], kind: str = "expression") -> str:
+    return f"no {kind} {text!r} is known here: {nearest(text, sorted(known))}"

@@ -40,6 +40,11 @@ class Twin:
     tally: Tally
     journal_room: Room
 
+    @property
+    def key_header(self) -> str:
+        """The name, in lower case, of the header that brings the key."""
+        return self.endpoint.auth.header.decode("ascii")
+
     def reset(self, world: World) -> None:
         """Forget all of a world: its key opens a new one, as when it was first used."""
         self.callbacks.forget(world)
@@ -47,9 +52,10 @@ class Twin:
 
 
 def load_program(settings: Settings) -> Program:
-    """Return the compiled spec; raise SpecError or ValueError where it, or the profile, is not good."""
+    """Return the compiled spec; raise SpecError or ValueError where it, the profile or the dialect is not good."""
     spec = load_spec(settings.spec or resource("openapi.yaml"))
-    return Program(spec, choose_profile(spec, settings.profile), load_library(), mounts=settings.mounts)
+    profile = choose_profile(spec, settings.profile)
+    return Program(spec, profile, load_library(), mounts=settings.mounts, dialect=settings.dialect)
 
 
 def make_twin(
@@ -90,6 +96,7 @@ def make_twin(
     catalogue = Catalogue(program.spec, settings.scenarios)
     callbacks = Callbacks(
         replies=program.replies,
+        dialect=program.dialect,
         schedules={
             name: Schedule(
                 timeout_ms=each.timeout_ms if settings.callback_timeout_ms is None else settings.callback_timeout_ms,
@@ -109,7 +116,7 @@ def make_twin(
         Auth(
             worlds,
             api_keys=settings.api_keys,
-            world_claim=program.spec.world_claim,
+            scheme=program.spec.auth,
             wall_seconds=wall_seconds,
         ),
         Chooser(catalogue.choose, catalogue.choose(settings.scenario)),

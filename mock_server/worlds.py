@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mock_server.capacity import Slots
 from mock_server.clock import Clock
-from mock_server.identifiers import digit_ids, opaque_tag, stream, uuid_ids
+from mock_server.identifiers import ids, opaque_tag, stream, uuid_ids
 from mock_server.journal import Journal
 from mock_server.outbox import Outbox
 from mock_server.spec import TaskType
@@ -66,11 +66,10 @@ class World:
         self.closed = False
         # Chance of its own for each use, so that a query never changes the pace of the next task.
         self.chance = stream(seed, "pace").random
-        ids = stream(seed, "tasks")
-        self.task_ids = {
-            name: digit_ids(each.id_length, ids) if each.id_format == "digits" else uuid_ids(ids)
-            for name, each in task_types.items()
-        }
+        # Types whose ids look alike draw from one source, so that no two of their tasks have the same id.
+        chance = stream(seed, "tasks")
+        sources = {form: ids(form, chance) for form in dict.fromkeys(each.id for each in task_types.values())}
+        self.task_ids = {name: sources[each.id] for name, each in task_types.items()}
         self.request_id = uuid_ids(stream(seed, "requests"))
 
 

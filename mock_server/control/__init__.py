@@ -79,4 +79,4 @@ def make_own_pages(twin: Twin) -> "ASGIApp":
 def _not_found(twin: Twin, request: Request) -> Response:
     near = nearest(request.url.path, sorted({page.path for page in PAGES}))
     detail = f"{shown(request.url.path)} is not here; {near} See docs/control-api.md and /_mock/control.yaml"
-    return problem(ControlError(HTTPStatus.NOT_FOUND, detail), Redactor(secrets_of(twin.settings, request)))
+    return problem(ControlError(HTTPStatus.NOT_FOUND, detail), Redactor(secrets_of(twin, request)))

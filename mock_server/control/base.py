@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mock_server.control.asking import BadInput, Query, read_body
 from mock_server.problems import Refused
-from mock_server.redaction import Redactor, bearer_token
+from mock_server.redaction import Redactor, key_in
 from mock_server.settings import Settings
 from mock_server.twin import Twin
 from mock_server.worlds import World
@@ -103,7 +103,7 @@ class Resource:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, whatever goes wrong."""
         request = Request(scope, receive)
-        secrets = secrets_of(self._twin.settings, request)
+        secrets = secrets_of(self._twin, request)
         try:
             answer = await self._answer(request, secrets)
         except ControlError as error:
@@ -183,16 +183,16 @@ def check_guard(settings: Settings, request: Request) -> None:
 
 def find_world(twin: Twin, request: Request) -> World:
     """Return the world of the bearer key; raise ControlError where there is no good one."""
-    given = request.headers.getlist("authorization")
+    given = request.headers.getlist(twin.key_header)
     try:
         if len(given) > 1:
-            raise Refused("", {"came": "two of them", "do": "send one"})
+            raise Refused("", {"at": twin.key_header, "came": "two of them", "do": "send one"})
         return twin.endpoint.auth.world(given[0].encode("latin-1") if given else None)
     except Refused as refused:
         told = refused.explanation
         raise ControlError(
             HTTPStatus.UNAUTHORIZED,
-            f"the Authorization header: {told['came']} came; {told['do']}",
+            f"the header {told['at']}: {told['came']} came; {told['do']}",
             headers={"www-authenticate": "Bearer"},
         ) from None
 
@@ -202,7 +202,7 @@ def _host(header: str) -> str:
     return (name if colon and port.isdigit() else header).lower()
 
 
-def secrets_of(settings: Settings, request: Request) -> list[str | None]:
+def secrets_of(twin: Twin, request: Request) -> list[str | None]:
     """Return what must not stand in the answer to a request: its key, and the control token."""
-    tokens = map(bearer_token, request.headers.getlist("authorization"))
-    return [*tokens, settings.control_token, request.headers.get("x-control-token")]
+    keys = map(key_in, request.headers.getlist(twin.key_header))
+    return [*keys, twin.settings.control_token, request.headers.get("x-control-token")]

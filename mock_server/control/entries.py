@@ -9,7 +9,7 @@ import msgspec
 
 from mock_server.exchange import Exchange, Incoming, Reply
 from mock_server.journal import KEPT_BODY_BYTES_MAX, Attempt, Entry
-from mock_server.redaction import Redactor, bearer_token, shown_header
+from mock_server.redaction import Redactor, key_in, shown_header
 from mock_server.worlds import World
 
 # What is nested deeper is shown as text: not every client reads deep JSON.
@@ -19,9 +19,9 @@ _DEPTH_MAX = 64
 class Shower:
     """Shows the entries of one world."""
 
-    def __init__(self, world: World, secrets: Iterable[str | None] = ()) -> None:
-        """`secrets` are taken out, and the world's key, and the token that each request came with."""
-        self._world = world
+    def __init__(self, world: World, key_header: str, secrets: Iterable[str | None] = ()) -> None:
+        """`secrets` are taken out, and the world's key, and the one that each request brought in `key_header`."""
+        self._world, self._key_header = world, key_header
         self._secrets = (*secrets, world.name)
         self._redactors: dict[str | None, Redactor] = {}
 
@@ -30,7 +30,7 @@ class Shower:
         if isinstance(entry, Attempt):
             return msgspec.json.encode(self._redactor(None).value(self._callback(entry)))
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in entry.incoming.headers]
-        token = next((bearer_token(value) for name, value in headers if name == "authorization"), None)
+        token = next((key_in(value) for name, value in headers if name == self._key_header), None)
         return msgspec.json.encode(self._exchange(entry, headers, self._redactor(token)))
 
     def _redactor(self, token: str | None) -> Redactor:
@@ -65,14 +65,42 @@ class Shower:
             "operation": entry.operation,
             "task_id": entry.task_id,
             "external_id": redactor.value(self._external_id(entry.task_id)),
-            "request": _request(incoming, headers, redactor, cut=entry.cut),
-            "response": _response(reply, redactor, cut=entry.cut) if reply is not None else None,
+            "request": self._request(incoming, headers, redactor, cut=entry.cut),
+            "response": self._response(reply, redactor, cut=entry.cut) if reply is not None else None,
             "explanation": redactor.value(entry.explanation, names=True),
         }
 
     def _external_id(self, task_id: str | None) -> str | None:
         task = self._world.store.find(task_id) if task_id is not None else None
         return task.external_id if task is not None else None
+
+    def _request(
+        self, incoming: Incoming, headers: list[tuple[str, str]], redactor: Redactor, *, cut: bool
+    ) -> dict[str, Any]:
+        return {
+            "method": incoming.method,
+            "path": redactor.text(incoming.path.decode("latin-1")),
+            "query": redactor.text(incoming.query.decode("latin-1")),
+            "headers": self._headers(headers, redactor),
+            **_body(incoming.body, redactor, cut=cut),
+        }
+
+    def _response(self, reply: Reply, redactor: Redactor, *, cut: bool) -> dict[str, Any]:
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in reply.headers]
+        return {
+            "status": reply.status,
+            "headers": self._headers([("content-type", "application/json"), *headers], redactor),
+            **_body(reply.body, redactor, cut=cut),
+        }
+
+    def _headers(self, headers: list[tuple[str, str]], redactor: Redactor) -> dict[str, str]:
+        """Return headers by name; what came several times is joined, as HTTP allows."""
+        joined: dict[str, str] = {}
+        for name, value in headers:
+            safe = shown_header(name, value, self._key_header) or redactor.text(value)
+            shown_name = redactor.text(name)
+            joined[shown_name] = f"{joined[shown_name]}, {safe}" if shown_name in joined else safe
+        return joined
 
 
 def iso(at_ms: int) -> str:
@@ -83,35 +111,6 @@ def iso(at_ms: int) -> str:
 
 def _moments(entry: Entry) -> dict[str, Any]:
     return {"at_ms": entry.at_ms, "at_iso": iso(entry.at_ms), "real_ms": entry.real_ms}
-
-
-def _request(incoming: Incoming, headers: list[tuple[str, str]], redactor: Redactor, *, cut: bool) -> dict[str, Any]:
-    return {
-        "method": incoming.method,
-        "path": redactor.text(incoming.path.decode("latin-1")),
-        "query": redactor.text(incoming.query.decode("latin-1")),
-        "headers": _headers(headers, redactor),
-        **_body(incoming.body, redactor, cut=cut),
-    }
-
-
-def _response(reply: Reply, redactor: Redactor, *, cut: bool) -> dict[str, Any]:
-    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in reply.headers]
-    return {
-        "status": reply.status,
-        "headers": _headers([("content-type", "application/json"), *headers], redactor),
-        **_body(reply.body, redactor, cut=cut),
-    }
-
-
-def _headers(headers: list[tuple[str, str]], redactor: Redactor) -> dict[str, str]:
-    """Return headers by name; what came several times is joined, as HTTP allows."""
-    joined: dict[str, str] = {}
-    for name, value in headers:
-        safe = shown_header(name, value) or redactor.text(value)
-        shown_name = redactor.text(name)
-        joined[shown_name] = f"{joined[shown_name]}, {safe}" if shown_name in joined else safe
-    return joined
 
 
 def _body(body: bytes, redactor: Redactor, *, cut: bool) -> dict[str, Any]:

@@ -171,7 +171,7 @@ async def until_gone(request: Request) -> None:
 
 async def _page(asked: Asked, entries: list[Entry], reached: int, after: int) -> bytes:
     """Return entries as JSON: `next` is the number to go on from."""
-    shower = Shower(asked.world, [asked.twin.settings.control_token])
+    shower = Shower(asked.world, asked.twin.key_header, [asked.twin.settings.control_token])
     dropped = asked.world.journal.dropped_after(after)
     parts: list[bytes] = []
     room = _ANSWER_BYTES_MAX

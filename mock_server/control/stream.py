@@ -51,7 +51,7 @@ class EventStream:
     def __init__(self, asked: Asked, wanted: Filter, after: int) -> None:
         self._asked, self._wanted, self._reached = asked, wanted, after
         self._world = asked.world
-        self._shower = Shower(asked.world, [asked.twin.settings.control_token])
+        self._shower = Shower(asked.world, asked.twin.key_header, [asked.twin.settings.control_token])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the client leaves, the world is closed, or the server stops."""

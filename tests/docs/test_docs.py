@@ -15,6 +15,7 @@ from mock_server.checks import CHECKS
 from mock_server.cli import COMMANDS, serve
 from mock_server.program import Program
 from mock_server.reply import Replies
+from mock_server.templates import Template
 from tests.support import Caller
 
 ROOT = Path(__file__).parents[2]
@@ -98,13 +99,15 @@ def test_the_architecture_names_files_that_are_there(name: str) -> None:
 
 
 def _expressions(program: Program) -> list[str]:
-    from mock_server.reply import _PROBLEM_LANGUAGE, _task_language
+    from mock_server.reply import _page_language, _problem_language, _task_language
     from mock_server.validation import _VIOLATION_LANGUAGE
 
     assert isinstance(program.replies["omni-video"], Replies)
+    task_language = _task_language(program.spec, program.spec.task_types["omni-video"], lambda pointer: 0)
     languages = (
-        _task_language(program.spec, program.spec.task_types["omni-video"], lambda pointer: 0),
-        _PROBLEM_LANGUAGE,
+        task_language,
+        _page_language(task_language),
+        _problem_language(Template({}, task_language)),
         _VIOLATION_LANGUAGE,
     )
-    return sorted({name for language in languages for name in language.names})
+    return sorted({name for language in languages for name in (*language.names, *language.prefixed)})

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mock_server.auth import Auth
 from mock_server.clock import ManualClock
 from mock_server.problems import Refused
+from mock_server.spec import AuthScheme
 from mock_server.store import Room
 from mock_server.worlds import Bounds, World, Worlds
 
@@ -25,7 +26,9 @@ class Door:
     def __init__(self, *api_keys: str, claim: str | None = "iss") -> None:
         self.now = NOW
         self.worlds = Worlds(_world, bounds=Bounds(), monotonic_seconds=lambda: 0.0)
-        self.auth = Auth(self.worlds, api_keys=api_keys, world_claim=claim, wall_seconds=lambda: self.now)
+        self.auth = Auth(
+            self.worlds, api_keys=api_keys, scheme=AuthScheme(world_claim=claim), wall_seconds=lambda: self.now
+        )
 
     def opens(self, header: str | bytes | None) -> str:
         """The name of the world that the header opens."""

@@ -38,7 +38,7 @@ def test_known_members_in_their_places_are_fine(tmp_path: Path) -> None:
     [
         ("x-mounts", "x-mount", 2, "an unknown extension: did you mean x-mounts?"),
         ("      x-source: here", "      x-sauce: here", 7, "did you mean x-source?"),
-        ("x-source: {type: [", "x-zzzzzzzz: {type: [", 12, "an unknown extension: known are x-auth, x-checks"),
+        ("x-source: {type: [", "x-zzzzzzzz: {type: [", 12, "an unknown extension: there are x-auth, x-checks"),
         ("x-task: {", "x-tasks: {", 6, "did you mean x-task?"),
         ("components:", "components:\n  x-mounts: {prefixes: [/a]}", 9, "does not belong here"),
         ("type: string, x-source: here", "type: string, x-task: {type: t, role: list}", 14, "does not belong here"),

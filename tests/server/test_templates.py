@@ -44,6 +44,13 @@ sources: st.SearchStrategy[Any] = st.recursive(
         st.lists(inner, max_size=4)
         | st.dictionaries(plain_texts, inner, max_size=4)
         | st.builds(lambda name, then: {"$when": name, "$then": then}, st.sampled_from(NAMES), inner)
+        | st.builds(lambda name, a, b: {"$when": name, "$then": a, "$else": b}, st.sampled_from(NAMES), inner, inner)
+        | st.builds(lambda name, other: {"$value": name, "$else": other}, st.sampled_from(NAMES), inner)
+        | st.builds(
+            lambda name, cases: {"$match": name, "$cases": cases},
+            st.sampled_from(NAMES),
+            st.dictionaries(st.sampled_from(["true", "0", "1", "", "null", "a"]) | plain_texts, inner, min_size=1),
+        )
     ),
     max_leaves=20,
 )
@@ -59,11 +66,22 @@ def expected(source: Any, scene: Mapping[str, Any]) -> Any:
     if isinstance(source, list):
         return [each for item in source if (each := expected(item, scene)) is not LEFT_OUT]
     if isinstance(source, dict) and "$when" in source:
-        return expected(source["$then"], scene) if scene.get(source["$when"]) else LEFT_OUT
+        return expected(source["$then"], scene) if scene.get(source["$when"]) else instead(source, scene)
+    if isinstance(source, dict) and "$value" in source:
+        value = expected(source["$value"], scene)
+        return instead(source, scene) if value is LEFT_OUT else value
+    if isinstance(source, dict) and "$match" in source:
+        value = scene.get(source["$match"])
+        name = value if isinstance(value, str) else json.dumps(value)
+        return expected(source["$cases"][name], scene) if name in source["$cases"] else instead(source, scene)
     if isinstance(source, dict):
         members = {name: expected(member, scene) for name, member in source.items()}
         return {name: value for name, value in members.items() if value is not LEFT_OUT}
     return source
+
+
+def instead(source: dict[str, Any], scene: Mapping[str, Any]) -> Any:
+    return expected(source["$else"], scene) if "$else" in source else LEFT_OUT
 
 
 def rendered(source: Any, scene: Any = None) -> Any:
@@ -112,6 +130,21 @@ def test_when_does_not_hold_for_missing_false_zero_and_empty(value: Any) -> None
     assert rendered({"a": {"$when": "$a", "$then": "yes"}}, {"$a": value}) == {}
 
 
+def test_a_value_that_is_not_there_can_be_null() -> None:
+    assert rendered({"a": {"$value": "at {$a}", "$else": None}}, {}) == {"a": None}
+    assert rendered({"a": {"$value": "at {$a}", "$else": None}}, {"$a": 7}) == {"a": "at 7"}
+
+
+def test_a_match_translates_one_word_into_another() -> None:
+    source = {"a": {"$match": "$a", "$cases": {"done": "SUCCESS", "true": ["$b"]}, "$else": "UNKNOWN"}}
+    assert [rendered(source, {"$a": value, "$b": 1})["a"] for value in ("done", True, "else", None)] == [
+        "SUCCESS",
+        [1],
+        "UNKNOWN",
+        "UNKNOWN",
+    ]
+
+
 @given(tasks=st.lists(scenes, max_size=5))
 def test_each_gives_one_item_for_each_scene_in_order(tasks: list[dict[str, Any]]) -> None:
     item = {"a": "$a", "n": 1}
@@ -138,7 +171,15 @@ def test_a_prefixed_expression_is_made_from_what_follows() -> None:
         ({"a": {"$each": "$task", "$item": 1}}, ("a", "$each"), "did you mean $tasks?"),
         ({"a": {"$each": "$tasks", "$item": {"b": "$task.idd"}}}, ("a", "$item", "b"), "did you mean $task.id?"),
         ({"a": {"$when": "$a"}}, ("a",), "$when stands with $then"),
-        ({"a": {"$when": "$a", "$then": 1, "$else": 2}}, ("a",), "$when stands with $then"),
+        ({"a": {"$when": "$a", "$then": 1, "$otherwise": 2}}, ("a",), "$when stands with $then, perhaps $else,"),
+        ({"a": {"$when": "$a", "$then": 1, "b": 2}}, ("a",), "and nothing else"),
+        ({"a": {"$value": "$a"}}, ("a",), "$value stands with $else"),
+        ({"a": {"$value": "$sure", "$else": 1}}, ("a", "$value"), "always has a value"),
+        ({"a": {"$match": "$a"}}, ("a",), "$match stands with $cases"),
+        ({"a": {"$match": "$a", "$cases": {}}}, ("a", "$cases"), "a member for each value"),
+        ({"a": {"$match": "$a", "$cases": {"x": "$task.idd"}}}, ("a", "$cases", "x"), "did you mean $task.id?"),
+        ({"a": {"$match": ["$a"], "$cases": {"x": 1}}}, ("a",), "holds an expression"),
+        ({"a": {"$wehn": "$a", "$then": 1}}, ("a", "$wehn"), "no construct '$wehn' is known here: did you mean $when?"),
         ({"a": {"$when": True, "$then": 1}}, ("a",), "holds an expression"),
         ({"a": {"$each": ["$tasks"], "$item": 1}}, ("a",), "holds an expression"),
         ("$a", (), "the whole template may be left out"),

@@ -1,0 +1,131 @@
+"""One operation of the spec, compiled under a profile: what the endpoint needs to answer it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mock_server.media import Library, MediaFile
+from mock_server.parameters import Parameters
+from mock_server.pointers import parse, reader
+from mock_server.reply import Replies
+from mock_server.rules import Profile
+from mock_server.spec import Delivery, Operation, Role, Spec, TaskType
+from mock_server.templates import Template
+from mock_server.validation import Validation
+
+Reader = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What only a submit needs to know of the body."""
+
+    validation: Validation
+    external_id: Reader
+    directive: Reader
+    callback_url: Reader
+    callback_statuses: Callable[[Any], tuple[str, ...]]
+    slot_group: Reader
+    media: Callable[[Any], tuple[MediaFile | None, str]]
+    inputs: Callable[[Any], tuple[Any, ...]]
+    delivery: Delivery | None
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """One operation, ready to be answered: with `status`, and one of the `replies`, which are by dialect."""
+
+    id: str
+    role: Role
+    task_type: TaskType
+    operation: Operation
+    status: int
+    replies: Mapping[str, Template]
+    parameters: Parameters
+    submission: Submission | None
+
+
+def compile_operation(
+    spec: Spec, operation: Operation, replies: Replies, profile: Profile, library: Library
+) -> Compiled:
+    """Return an operation, ready to be answered; raise SpecError where it cannot be."""
+    task_type = spec.task_types[operation.task_type]
+    return Compiled(
+        id=operation.id,
+        role=operation.role,
+        task_type=task_type,
+        operation=operation,
+        status=operation.status,
+        replies={dialect: templates[operation.role] for dialect, templates in replies.templates.items()},
+        parameters=Parameters(spec, operation),
+        submission=_submission(spec, operation, replies, profile, library) if operation.role == "submit" else None,
+    )
+
+
+def _submission(spec: Spec, operation: Operation, replies: Replies, profile: Profile, library: Library) -> Submission:
+    if operation.body_schema is None:
+        raise spec.document.error(operation.pointer, "has no application/json requestBody to submit")
+    task_type = spec.task_types[operation.task_type]
+    concurrency = task_type.concurrency
+    return Submission(
+        validation=Validation(spec, operation, profile),
+        external_id=text_reader(task_type.external_id),
+        directive=text_reader(task_type.directive),
+        callback_url=text_reader(operation.delivery.url if operation.delivery else None),
+        callback_statuses=_status_chooser(operation.delivery),
+        slot_group=_reader(concurrency.per if concurrency else None, operation.body_schema),
+        media=_media_chooser(task_type, operation.body_schema, library),
+        inputs=replies.inputs,
+        delivery=operation.delivery,
+    )
+
+
+def _media_chooser(task_type: TaskType, schema: Any, library: Library) -> Callable[[Any], tuple[MediaFile | None, str]]:
+    result = task_type.result
+    if result is None:
+        return lambda body: (None, "")
+    seconds, ratio = _reader(result.seconds, schema), _reader(result.aspect_ratio, schema)
+    choose = library.choose
+    if result.sound is None:
+        return lambda body: choose(ratio(body), seconds(body), False)
+    sound, on = _reader(result.sound[0], schema), result.sound[1]
+    return lambda body: choose(ratio(body), seconds(body), sound(body) == on)
+
+
+def _status_chooser(delivery: Delivery | None) -> Callable[[Any], tuple[str, ...]]:
+    """Tell for which statuses a client wants to be called back."""
+    if delivery is None:
+        return lambda body: ()
+    if delivery.filter is None:
+        return lambda body: delivery.statuses
+    asked, events, otherwise = _reader(delivery.filter.at, {}), delivery.filter.events, delivery.filter.otherwise
+
+    def choose(body: Any) -> tuple[str, ...]:
+        names = asked(body)
+        if not isinstance(names, list):
+            return otherwise
+        return tuple([status for name in names if isinstance(name, str) for status in events.get(name, ())])
+
+    return choose
+
+
+def _reader(expression: str | None, schema: Any) -> Reader:
+    """Read a part of the body, or its default in the schema where it is not there."""
+    if expression is None:
+        return lambda body: None
+    parts = parse(expression.removeprefix("$request.body#"))
+    default: Any = schema
+    for step in (*(each for part in parts for each in ("properties", part)), "default"):
+        default = default.get(step) if isinstance(default, dict) else None
+    return reader(parts, default)
+
+
+def text_reader(expression: str | None) -> Callable[[Any], str | None]:
+    """Return a function that reads a text of the body; an empty one counts as absent."""
+    read = _reader(expression, {})
+
+    def text(body: Any) -> str | None:
+        value = read(body)
+        return value if value and isinstance(value, str) else None
+
+    return text
