@@ -23,6 +23,7 @@ from mock_server.lifecycle import make_plan
 from mock_server.outbox import book_status_changes
 from mock_server.problems import Refused
 from mock_server.program import Compiled, Program
+from mock_server.redaction import Redactor, bearer_token
 from mock_server.reply import PageScene, ProblemScene, scene_at
 from mock_server.routes import slot_text
 from mock_server.scenarios import Scenario
@@ -102,7 +103,7 @@ class Endpoint:
         except Refused as refused:
             answer = self._refusal(world, refused)
         except Exception as error:  # noqa: BLE001  A defect of ours must still be answered and recorded.
-            answer = self._crash(world, error)
+            answer = self._crash(world, incoming, error)
         world.journal.exchange(
             world.clock.now_ms(), incoming, answer.reply, operation, answer.task_id, answer.explanation
         )
@@ -243,9 +244,11 @@ class Endpoint:
         body = template.render(ProblemScene(refused.detail or problem.about, world.request_id()))
         return Answer(Reply(problem.status, body, (*refused.headers, *self._headers(explanation))), None, explanation)
 
-    def _crash(self, world: World, error: Exception) -> Answer:
+    def _crash(self, world: World, incoming: Incoming, error: Exception) -> Answer:
         self.crashes += 1
-        log.error("the endpoint crashed; this is a defect of omnimock, please report it", exc_info=error)
+        tokens = [bearer_token(value.decode("latin-1")) for name, value in incoming.headers if name == b"authorization"]
+        told = Redactor([world.name, *tokens]).text("".join(traceback.format_exception(error)))
+        log.error("the endpoint crashed; this is a defect of omnimock, please report it\n%s", told)
         refused = Refused("crash", {"what": "omnimock itself crashed; this is a defect, please report it"})
         answer = self._refusal(world, refused)
         explanation = {**(answer.explanation or {}), "traceback": traceback.format_exception(error)}

@@ -9,6 +9,7 @@ from mock_server.clock import Clock
 from mock_server.identifiers import digit_ids, opaque_tag, stream, uuid_ids
 from mock_server.journal import Journal
 from mock_server.outbox import Outbox
+from mock_server.redaction import Redactor
 from mock_server.spec import TaskType
 from mock_server.store import Room, Store
 from mock_server.tally import Tally
@@ -70,6 +71,10 @@ class World:
             for name, each in task_types.items()
         }
         self.request_id = uuid_ids(stream(seed, "requests"))
+
+    def told(self, text: str) -> str:
+        """Return a text as it may stand in the log: without the key of this world."""
+        return Redactor([self.name]).text(text)
 
 
 class Worlds:
