@@ -14,6 +14,7 @@ delivery keeps its id over all its attempts, and arrives at least once where the
 import asyncio
 import functools
 import logging
+import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlsplit
@@ -165,19 +166,28 @@ class Callbacks:
                 task.cancel()
 
     async def stop(self, grace_seconds: float) -> list[Attempt]:
-        """Let attempts under way end, for at most `grace_seconds`; record all that is left, and return it."""
+        """Let attempts under way end, for at most `grace_seconds`; record all that is left, and return it.
+
+        What is returned is for the log: its addresses are without keys.
+        """
         self._stopping = True
         for timer in self._timers.values():
             timer.cancel()
         if self._running:
             await asyncio.wait(list(self._running), timeout=grace_seconds)
-        for task in list(self._running):
+        running = {task: world for task, (world, _) in self._running.items()}
+        for task in running:
             task.cancel()
-        ended = await asyncio.gather(*self._running, return_exceptions=True)
-        left = [each for each in ended if isinstance(each, Attempt) and each.outcome == "abandoned"]
+        ended = await asyncio.gather(*running, return_exceptions=True)
+        left = [
+            _told(world, each)
+            for world, each in zip(running.values(), ended, strict=True)
+            if isinstance(each, Attempt) and each.outcome == "abandoned"
+        ]
         for world in self._watched:
             booked = world.outbox.take_all()
-            left += [self._record(world, each, "abandoned", None, "the server stopped") for each in booked]
+            recorded = [self._record(world, each, "abandoned", None, "the server stopped") for each in booked]
+            left += [_told(world, each) for each in recorded]
         if self._post is not None:
             await self._post.close()
         return sorted(left, key=lambda each: each.at_ms)
@@ -242,7 +252,7 @@ class Callbacks:
         retry: bool,
     ) -> Attempt:
         if reason := self._refusal(delivery.url):
-            self._tell_once(reason, f"callback of task {delivery.task.id} not sent: {reason}")
+            self._tell_once(reason, world.told(f"callback of task {delivery.task.id} not sent: {reason}"))
             return self._record(world, delivery, "refused", None, reason)
         try:
             if after is not None:
@@ -257,8 +267,9 @@ class Callbacks:
             if not self._stopping:
                 raise
             return self._record(world, delivery, "abandoned", None, "the server stopped while it was under way")
-        except Exception as error:
-            log.error("sending a callback crashed; this is a defect of omnimock, please report it", exc_info=error)
+        except Exception as error:  # noqa: BLE001  A defect of ours must be told, and the delivery recorded.
+            told = world.told("".join(traceback.format_exception(error)))
+            log.error("sending a callback crashed; this is a defect of omnimock, please report it\n%s", told)
             return self._record(world, delivery, "failed", None, f"omnimock crashed: {error!r}")
         if 200 <= status < 300:
             return self._record(world, delivery, "delivered", status, "")
@@ -282,10 +293,12 @@ class Callbacks:
         if final:
             tries = f"after {delivery.attempt} attempts"
             self._tell_once(
-                delivery.url, f"callback of task {delivery.task.id} to {delivery.url} given up {tries}: {reason}"
+                delivery.url,
+                world.told(f"callback of task {delivery.task.id} to {delivery.url} given up {tries}: {reason}"),
             )
         elif world.closed:
-            log.warning("callback of task %s to %s dropped: its world is closed", delivery.task.id, delivery.url)
+            url = world.told(delivery.url)
+            log.warning("callback of task %s to %s dropped: its world is closed", delivery.task.id, url)
         else:
             due_ms = world.clock.now_ms() + retries_ms[delivery.attempt - 1]
             again = msgspec.structs.replace(delivery, due_ms=due_ms, attempt=delivery.attempt + 1)
@@ -340,6 +353,10 @@ class Callbacks:
         if about not in self._told and len(self._told) < _TOLD_MAX:
             self._told.add(about)
             log.warning("%s (told once)", message)
+
+
+def _told(world: World, attempt: Attempt) -> Attempt:
+    return msgspec.structs.replace(attempt, url=world.told(attempt.url))
 
 
 class _Turns:

@@ -26,6 +26,7 @@ from mock_server.lifecycle import Step, make_plan, step_index
 from mock_server.outbox import book_status_changes
 from mock_server.problems import Refused
 from mock_server.program import Program
+from mock_server.redaction import Redactor, key_in
 from mock_server.reply import PageScene, ProblemScene, Scene, scene_at
 from mock_server.routes import slot_text
 from mock_server.scenario_reader import ScenarioError
@@ -122,7 +123,7 @@ class Endpoint:
             explanation = {"at": "scenario", "reason": str(error)}
             answer = self._refusal(world, Refused("scenario-unknown", explanation, detail=str(error)))
         except Exception as error:  # noqa: BLE001  A defect of ours must still be answered and recorded.
-            answer = self._crash(world, error)
+            answer = self._crash(world, incoming, error)
         world.journal.exchange(
             world.clock.now_ms(), incoming, answer.reply, operation, answer.task_id, answer.explanation
         )
@@ -336,9 +337,11 @@ class Endpoint:
         reply = Reply(problem.status, body, (*refused.headers, *self._headers(explanation)))
         return Answer(reply, refused.task_id, explanation)
 
-    def _crash(self, world: World, error: Exception) -> Answer:
+    def _crash(self, world: World, incoming: Incoming, error: Exception) -> Answer:
         self.crashes += 1
-        log.error("the endpoint crashed; this is a defect of omnimock, please report it", exc_info=error)
+        keys = [key_in(value.decode("latin-1")) for name, value in incoming.headers if name == self.auth.header]
+        told = Redactor([world.name, *keys]).text("".join(traceback.format_exception(error)))
+        log.error("the endpoint crashed; this is a defect of omnimock, please report it\n%s", told)
         refused = Refused("crash", {"what": "omnimock itself crashed; this is a defect, please report it"})
         answer = self._refusal(world, refused)
         explanation = {**(answer.explanation or {}), "traceback": traceback.format_exception(error)}

@@ -32,6 +32,8 @@ HEAD_BYTES_MAX = 65_536
 # A client on the same machine needs milliseconds; a slow uplink with a large picture a minute.
 HEAD_SECONDS_MAX = 15.0
 REQUEST_SECONDS_MAX = 120.0
+# When the server stops, a reply that has been unread for so long will not be read in the time that is left.
+UNREAD_AT_STOP_SECONDS = 0.5
 # Longer than clients pause between polls, so that a kept connection is still there.
 KEEP_ALIVE_SECONDS = 75
 _OFFERS = frozenset((b"connection", b"upgrade", b"http2-settings"))
@@ -54,6 +56,8 @@ class TwinProtocol(HttpToolsProtocol):
         self.in_head = True
         # When the request that is coming in began, by the loop's clock; None between requests.
         self.since: float | None = self.loop.time()
+        # Since when the client has not read what lies ready for it; None while it reads.
+        self.stalled_since: float | None = None
 
     def data_received(self, data: bytes) -> None:
         """Take in some bytes, unless they make the head of a request too large."""
@@ -123,8 +127,24 @@ class TwinProtocol(HttpToolsProtocol):
         self.transport.write(_on_the_wire(self.app.endpoint.refuse(incoming, event, explanation, detail)))
         self.transport.close()
 
+    def pause_writing(self) -> None:
+        """The client does not read as fast as it is written to; nothing is made for it until it does."""
+        self.stalled_since = self.loop.time()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        self.stalled_since = None
+        super().resume_writing()
+
+    def stalled(self, now: float, for_seconds: float) -> bool:
+        """Tell whether the client has read nothing for so long."""
+        return self.stalled_since is not None and now - self.stalled_since > for_seconds
+
     def overdue(self, now: float) -> bool:
-        """Tell whether a request has been coming in, or a new connection has been silent, for too long."""
+        """Tell whether a request has been coming in, a reply is unread, or a new connection silent, for too long."""
+        if self.stalled(now, self.app.twin.readers.stalled_seconds):
+            return True
         if self.since is None:
             return False
         if not self.in_head:
@@ -146,9 +166,12 @@ def _on_the_wire(reply: Reply) -> bytes:
 class TwinServer(uvicorn.Server):
     """A uvicorn server that says when it is ready, closes overdue connections, and ends cleanly on a signal."""
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, on_ready: Callable[[], None], on_stop: Callable[[], None] = lambda: None
+    ) -> None:
+        """`on_stop` is called before it waits for the replies that are under way: it ends those that have no end."""
         super().__init__(config)
-        self._on_ready = on_ready
+        self._on_ready, self._on_stop = on_ready, on_stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and tell that the server answers."""
@@ -170,9 +193,13 @@ class TwinServer(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End; a request that is still coming in is not waited for."""
+        """End; a request that is still coming in is not waited for, nor a client that does not read."""
+        self._on_stop()
+        now = asyncio.get_running_loop().time()
         for connection in list(self.server_state.connections):
-            if isinstance(connection, TwinProtocol) and not connection.in_head:
+            if isinstance(connection, TwinProtocol) and (
+                not connection.in_head or connection.stalled(now, UNREAD_AT_STOP_SECONDS)
+            ):
                 connection.transport.abort()
         await super().shutdown(sockets=sockets)
 
@@ -226,7 +253,7 @@ def run(twin: Twin, listener: socket.socket, on_ready: Callable[[], None]) -> No
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=int(STOP_GRACE_SECONDS),
     )
-    TwinServer(config, on_ready).run(sockets=[listener])
+    TwinServer(config, on_ready, twin.readers.stop).run(sockets=[listener])
 
 
 class ReadyFile:

@@ -9,6 +9,7 @@ from mock_server.clock import Clock
 from mock_server.identifiers import ids, opaque_tag, stream, uuid_ids
 from mock_server.journal import Journal
 from mock_server.outbox import Outbox
+from mock_server.redaction import Redactor
 from mock_server.spec import TaskType
 from mock_server.steering import Steering
 from mock_server.store import Room, Store
@@ -71,6 +72,10 @@ class World:
         sources = {form: ids(form, chance) for form in dict.fromkeys(each.id for each in task_types.values())}
         self.task_ids = {name: sources[each.id] for name, each in task_types.items()}
         self.request_id = uuid_ids(stream(seed, "requests"))
+
+    def told(self, text: str) -> str:
+        """Return a text as it may stand in the log: without the key of this world."""
+        return Redactor([self.name]).text(text)
 
 
 class Worlds:

@@ -535,7 +535,7 @@ async def test_a_crash_in_sending_is_logged_as_an_error(
     post.script.append(RuntimeError("a defect"))
     submit(caller)
     await until(lambda: any(each.levelno == logging.ERROR for each in caplog.records))
-    assert [each.exc_info[0] for each in caplog.records if each.exc_info] == [RuntimeError]
+    assert "RuntimeError: a defect" in caplog.text
 
 
 @pytest.mark.expects_crash
