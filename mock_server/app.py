@@ -33,7 +33,7 @@ class App:
     """An ASGI application around one twin."""
 
     def __init__(self, twin: Twin) -> None:
-        self.twin, self.endpoint = twin, twin.endpoint
+        self.twin, self.endpoint, self.body_bytes_max = twin, twin.endpoint, twin.settings.body_bytes_max
         self._own: ASGIApp | None = None
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
@@ -47,10 +47,10 @@ class App:
             await self._lifespan(receive, send)
 
     async def _operation(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        limit = self.twin.settings.body_bytes_max
+        limit = self.body_bytes_max
         length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if length.isdigit() and int(length) > limit:
-            await self._too_large(scope, receive, send, int(length), more=True)
+            await self._too_large(scope, receive, send, f"{int(length)} bytes", more=True)
             return
         message = await receive()
         body = message.get("body", b"")
@@ -64,15 +64,15 @@ class App:
         if message["type"] == "http.disconnect":
             self.endpoint.client_left(_incoming(scope, body))
         elif len(body) > limit:
-            await self._too_large(scope, receive, send, len(body), more=bool(message.get("more_body")))
+            came = f"more than {limit} bytes, without a Content-Length"
+            await self._too_large(scope, receive, send, came, more=bool(message.get("more_body")))
         else:
             await _send(send, self.endpoint.answer(_incoming(scope, body)))
 
-    async def _too_large(self, scope: "Scope", receive: "Receive", send: "Send", size: int, *, more: bool) -> None:
-        limit = self.twin.settings.body_bytes_max
+    async def _too_large(self, scope: "Scope", receive: "Receive", send: "Send", came: str, *, more: bool) -> None:
         explanation = {
-            "came": f"{size} bytes or more",
-            "allowed": f"{limit} bytes",
+            "came": came,
+            "allowed": f"{self.body_bytes_max} bytes",
             "do": "send pictures as addresses, or raise --body-bytes-max",
         }
         reply = self.endpoint.refuse(_incoming(scope, b""), "body-too-large", explanation)

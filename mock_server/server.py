@@ -1,7 +1,4 @@
-"""Runs the twin under uvicorn: the socket, the protocol class with its bounds, the ready file, a clean end.
-
-uvicorn waits for ever for the end of a header, and keeps whatever comes until then. `TwinProtocol` bounds both.
-"""
+"""Runs the twin under uvicorn: the socket, the ready file, a bound on how long connections take, a clean end."""
 
 import asyncio
 import contextlib
@@ -12,155 +9,21 @@ import os
 import resource as system_resource
 import socket
 from collections.abc import Callable
-from http import HTTPStatus
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
-import httptools
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mock_server.app import STOP_GRACE_SECONDS, App
-from mock_server.exchange import Incoming, Reply
+from mock_server.protocol import KEEP_ALIVE_SECONDS, TwinProtocol
 from mock_server.twin import Twin
 
 log = logging.getLogger("omnimock")
 
-# What common servers take: nginx 32 KB, Apache 64 KB.
-HEAD_BYTES_MAX = 65_536
-# A client on the same machine needs milliseconds; a slow uplink with a large picture a minute.
-HEAD_SECONDS_MAX = 15.0
-REQUEST_SECONDS_MAX = 120.0
 # When the server stops, a reply that has been unread for so long will not be read in the time that is left.
 UNREAD_AT_STOP_SECONDS = 0.5
-# Longer than clients pause between polls, so that a kept connection is still there.
-KEEP_ALIVE_SECONDS = 75
-_OFFERS = frozenset((b"connection", b"upgrade", b"http2-settings"))
 # For clients that open thousands of connections.
 OPEN_FILES_WANTED = 65_536
-
-
-class TwinProtocol(HttpToolsProtocol):
-    """HTTP/1.1 with a bound on the size and the time of a request, and without upgrades.
-
-    A client may offer HTTP/2 beside a request (`Upgrade: h2c`, as Java's does). The parser takes the offer for the end
-    of HTTP and drops the body, so the request is fed to it again without the offer.
-    """
-
-    app: Any
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.head_bytes = 0
-        self.in_head = True
-        # When the request that is coming in began, by the loop's clock; None between requests.
-        self.since: float | None = self.loop.time()
-        # Since when the client has not read what lies ready for it; None while it reads.
-        self.stalled_since: float | None = None
-
-    def data_received(self, data: bytes) -> None:
-        """Take in some bytes, unless they make the head of a request too large."""
-        if self.in_head:
-            if not self.head_bytes:
-                self.since = self.loop.time()
-            self.head_bytes += len(data)
-            if self.head_bytes > HEAD_BYTES_MAX:
-                end = data.find(b"\r\n\r\n")
-                size = self.head_bytes - len(data) + (len(data) if end < 0 else end)
-                if size > HEAD_BYTES_MAX:
-                    explanation = {"came": f"{size} bytes of headers", "allowed": f"{HEAD_BYTES_MAX} bytes"}
-                    self.refuse("headers-too-large", explanation)
-                    return
-        self._unset_keepalive_if_required()
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as offer:
-            self.decline(data[offer.args[0] :])
-        except httptools.HttpParserError:
-            self.send_400_response("The request is not HTTP/1.1")
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take in a header; what comes after the body, a trailer, is none."""
-        if self.in_head:
-            super().on_header(name, value)
-
-    def on_headers_complete(self) -> None:
-        """The head has ended; what comes now is body."""
-        if self.parser.should_upgrade():
-            return
-        self.in_head = False
-        self.head_bytes = 0
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        """The request is whole; what comes now is the next one's head."""
-        if self.parser.should_upgrade():
-            return
-        self.in_head = True
-        self.since = None
-        super().on_message_complete()
-
-    def decline(self, rest: bytes) -> None:
-        """Feed the request to a new parser, without the offer to speak another protocol."""
-        method = self.parser.get_method()
-        if method == b"CONNECT":
-            self.send_400_response("CONNECT is for proxies")
-            return
-        head = [b"%s %s HTTP/%s" % (method, self.url, self.parser.get_http_version().encode("ascii"))]
-        head += [b"%s: %s" % header for header in self.headers if header[0] not in _OFFERS]
-        self.parser = httptools.HttpRequestParser(self)
-        self.head_bytes = 0
-        self.data_received(b"\r\n".join([*head, b"", rest]))
-
-    def send_400_response(self, msg: str) -> None:
-        """Answer what is not HTTP as the provider would."""
-        explanation = {"came": "bytes that are not an HTTP/1.1 request", "do": "check the request line and the headers"}
-        self.refuse("request-malformed", explanation, msg)
-
-    def refuse(self, event: str, explanation: dict[str, Any], detail: str = "") -> None:
-        """Answer a request that never became one, and close; one before it is answered first, and alone."""
-        if self.in_head and self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.keep_alive = False
-            return
-        incoming = Incoming("-", getattr(self, "url", b"")[:1_024], b"", [], b"")
-        self.transport.write(_on_the_wire(self.app.endpoint.refuse(incoming, event, explanation, detail)))
-        self.transport.close()
-
-    def pause_writing(self) -> None:
-        """The client does not read as fast as it is written to; nothing is made for it until it does."""
-        self.stalled_since = self.loop.time()
-        super().pause_writing()
-
-    def resume_writing(self) -> None:
-        """The client reads again."""
-        self.stalled_since = None
-        super().resume_writing()
-
-    def stalled(self, now: float, for_seconds: float) -> bool:
-        """Tell whether the client has read nothing for so long."""
-        return self.stalled_since is not None and now - self.stalled_since > for_seconds
-
-    def overdue(self, now: float) -> bool:
-        """Tell whether a request has been coming in, a reply is unread, or a new connection silent, for too long."""
-        if self.stalled(now, self.app.twin.readers.stalled_seconds):
-            return True
-        if self.since is None:
-            return False
-        if not self.in_head:
-            return now - self.since > REQUEST_SECONDS_MAX
-        return now - self.since > (HEAD_SECONDS_MAX if self.head_bytes else KEEP_ALIVE_SECONDS)
-
-
-def _on_the_wire(reply: Reply) -> bytes:
-    lines = [
-        b"HTTP/1.1 %d %s" % (reply.status, HTTPStatus(reply.status).phrase.encode("ascii")),
-        b"content-type: application/json",
-        b"content-length: %d" % len(reply.body),
-        b"connection: close",
-        *(name + b": " + value for name, value in reply.headers),
-    ]
-    return b"\r\n".join([*lines, b"", reply.body])
 
 
 class TwinServer(uvicorn.Server):
@@ -188,8 +51,8 @@ class TwinServer(uvicorn.Server):
         if counter % 10 == 0:
             now = asyncio.get_running_loop().time()
             for connection in list(self.server_state.connections):
-                if isinstance(connection, TwinProtocol) and connection.overdue(now):
-                    connection.transport.abort()
+                if isinstance(connection, TwinProtocol):
+                    connection.end_if_overdue(now)
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

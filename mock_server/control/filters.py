@@ -91,7 +91,7 @@ def read_filter(query: Query, program: Program) -> Filter:
         kind="exchange" if of_exchanges else "callback" if of_callbacks else None,
         operation=query.choice("operation", [each.id for each in program.operations]),
         method=query.choice("method", _METHODS) if method != "-" else method,
-        problem=query.choice("problem", list(program.problems)),
+        problem=query.choice("problem", list(program.spec.problems)),
         path=query.text("path"),
         status=_statuses(query),
         task_id=query.text("task_id"),

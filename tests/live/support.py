@@ -3,6 +3,7 @@
 Nothing here waits for a fixed time: a wait looks for a condition, and gives up with a message that says what it saw.
 """
 
+import asyncio
 import contextlib
 import json
 import os
@@ -21,7 +22,12 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import httpx
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
+from mock_server.app import App
+from mock_server.twin import Twin
 from tests.support import MINIMAL, OMNI
 
 ADVANCE = "/_mock/clock/advance"
@@ -413,3 +419,46 @@ def read_replies(connection: socket.socket, count: int) -> list[RawReply]:
         part = connection.recv(65_536)
         assert part, f"the connection closed after {came!r}"
         came += part
+
+
+class FakeTransport(asyncio.Transport):
+    """A transport that goes nowhere; it keeps what is written, and knows how it was ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.closed = self.aborted = self.paused = False
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return default
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += bytes(data)
+
+    def is_closing(self) -> bool:
+        return self.closed or self.aborted
+
+    def close(self) -> None:
+        self.closed = True
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def pause_reading(self) -> None:
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        self.paused = False
+
+
+AnyProtocol = TypeVar("AnyProtocol", bound=HttpToolsProtocol)
+
+
+def open_connection(twin: Twin, kind: type[AnyProtocol]) -> tuple[AnyProtocol, FakeTransport]:
+    """Connect a client to a protocol of this event loop, without a socket."""
+    config = uvicorn.Config(App(twin), http=kind, ws="none", log_config=None, proxy_headers=False)
+    config.load()
+    protocol = kind(config=config, server_state=ServerState(), app_state={})
+    transport = FakeTransport()
+    protocol.connection_made(transport)
+    return protocol, transport

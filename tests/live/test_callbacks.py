@@ -51,7 +51,7 @@ def test_a_task_without_an_address_calls_nobody(client: Client) -> None:
 
 
 def test_the_status_of_a_failed_task_comes_with_its_reason(start: StartServer, receiver: Receiver) -> None:
-    client = Client(start("--clock", "manual", "--outcome", "image-pixel"), "sk-a")
+    client = Client(start("--clock", "manual", "--scenario", "always-failed; reason=image-pixel"), "sk-a")
     client.created(callback_url=receiver.url())
     client.advance(TO_THE_END)
     last = receiver.wait(3)[-1].json

@@ -7,22 +7,18 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import uvicorn
-from uvicorn.server import ServerState
 
-from mock_server.app import App
 from mock_server.exchange import Exchange
-from mock_server.server import (
+from mock_server.protocol import (
     HEAD_BYTES_MAX,
     HEAD_SECONDS_MAX,
     KEEP_ALIVE_SECONDS,
     REQUEST_SECONDS_MAX,
     TwinProtocol,
-    TwinServer,
 )
+from mock_server.server import TwinServer
 from mock_server.twin import Twin
 from tests.live.conftest import StartServer
 from tests.live.support import (
@@ -32,6 +28,7 @@ from tests.live.support import (
     Server,
     clean_environment,
     connected,
+    open_connection,
     parse_replies,
     read_replies,
     read_to_end,
@@ -439,46 +436,6 @@ def test_curl_may_offer_http_2(sturdy_server: Server, key: str) -> None:
 # Time: no test waits for it, the protocol is asked
 
 
-class _Transport(asyncio.Transport):
-    """A transport that goes nowhere; it keeps what is written, and knows how it was ended."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = b""
-        self.closed = self.aborted = False
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return default
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.written += bytes(data)
-
-    def is_closing(self) -> bool:
-        return self.closed or self.aborted
-
-    def close(self) -> None:
-        self.closed = True
-
-    def abort(self) -> None:
-        self.aborted = True
-
-    def pause_reading(self) -> None:
-        pass
-
-    def resume_reading(self) -> None:
-        pass
-
-
-def open_connection(twin: Twin) -> tuple[TwinProtocol, _Transport]:
-    """Connect a client to a protocol of this event loop."""
-    config = uvicorn.Config(App(twin), http=TwinProtocol, ws="none", log_config=None, proxy_headers=False)
-    config.load()
-    protocol = TwinProtocol(config=config, server_state=ServerState(), app_state={})
-    transport = _Transport()
-    protocol.connection_made(transport)
-    return protocol, transport
-
-
 def later(seconds: float) -> float:
     """Return the time of the loop in so many seconds."""
     return asyncio.get_running_loop().time() + seconds
@@ -488,69 +445,92 @@ A_LITTLE = 5.0
 
 
 async def test_a_head_may_take_its_time(twin: Twin) -> None:
-    protocol, _ = open_connection(twin)
+    protocol, transport = open_connection(twin, TwinProtocol)
     protocol.data_received(b"GET / HTTP/1.1\r\n")
-    assert not protocol.overdue(later(HEAD_SECONDS_MAX - A_LITTLE))
+    protocol.end_if_overdue(later(HEAD_SECONDS_MAX - A_LITTLE))
+    assert not transport.is_closing()
 
 
-async def test_a_head_that_does_not_end_is_overdue(twin: Twin) -> None:
-    protocol, _ = open_connection(twin)
+async def test_a_head_that_does_not_end_is_cut_off(twin: Twin) -> None:
+    protocol, transport = open_connection(twin, TwinProtocol)
     protocol.data_received(b"GET / HTTP/1.1\r\n")
-    assert protocol.overdue(later(HEAD_SECONDS_MAX + A_LITTLE))
+    protocol.end_if_overdue(later(HEAD_SECONDS_MAX + A_LITTLE))
+    assert transport.aborted
 
 
 async def test_a_new_connection_may_be_silent_as_long_as_a_kept_one(twin: Twin) -> None:
     """Clients that open a pool of connections beforehand find them open."""
-    protocol, _ = open_connection(twin)
-    assert not protocol.overdue(later(KEEP_ALIVE_SECONDS - A_LITTLE))
+    protocol, transport = open_connection(twin, TwinProtocol)
+    protocol.end_if_overdue(later(KEEP_ALIVE_SECONDS - A_LITTLE))
+    assert not transport.is_closing()
 
 
-async def test_a_new_connection_that_stays_silent_is_overdue(twin: Twin) -> None:
-    protocol, _ = open_connection(twin)
-    assert protocol.overdue(later(KEEP_ALIVE_SECONDS + A_LITTLE))
+async def test_a_new_connection_that_stays_silent_is_closed(twin: Twin) -> None:
+    protocol, transport = open_connection(twin, TwinProtocol)
+    protocol.end_if_overdue(later(KEEP_ALIVE_SECONDS + A_LITTLE))
+    assert transport.closed
 
 
 async def test_silence_before_a_head_is_not_counted_against_it(twin: Twin) -> None:
-    protocol, _ = open_connection(twin)
+    protocol, transport = open_connection(twin, TwinProtocol)
     protocol.since = later(-KEEP_ALIVE_SECONDS)
     protocol.data_received(b"GET / HTTP/1.1\r\n")
-    assert not protocol.overdue(later(HEAD_SECONDS_MAX - A_LITTLE))
+    protocol.end_if_overdue(later(HEAD_SECONDS_MAX - A_LITTLE))
+    assert not transport.is_closing()
 
 
 async def test_more_of_a_head_does_not_buy_more_time(twin: Twin) -> None:
-    protocol, _ = open_connection(twin)
+    protocol, transport = open_connection(twin, TwinProtocol)
     for number in range(10):
         protocol.data_received(b"GET / HTTP/1.1\r\n" if number == 0 else b"x: y\r\n")
-    assert protocol.overdue(later(HEAD_SECONDS_MAX + A_LITTLE))
+    protocol.end_if_overdue(later(HEAD_SECONDS_MAX + A_LITTLE))
+    assert transport.aborted
 
 
 async def test_a_body_may_take_longer_than_a_head(twin: Twin) -> None:
-    protocol, _ = open_connection(twin)
+    protocol, transport = open_connection(twin, TwinProtocol)
     protocol.data_received(submission("sk-a")[:-10])
-    assert not protocol.overdue(later(REQUEST_SECONDS_MAX - A_LITTLE))
+    protocol.end_if_overdue(later(REQUEST_SECONDS_MAX - A_LITTLE))
+    assert not transport.is_closing()
 
 
-async def test_a_body_that_does_not_end_is_overdue(twin: Twin) -> None:
-    protocol, _ = open_connection(twin)
+async def test_a_body_that_does_not_end_is_cut_off(twin: Twin) -> None:
+    protocol, transport = open_connection(twin, TwinProtocol)
     protocol.data_received(submission("sk-a")[:-10])
-    assert protocol.overdue(later(REQUEST_SECONDS_MAX + A_LITTLE))
+    protocol.end_if_overdue(later(REQUEST_SECONDS_MAX + A_LITTLE))
+    assert transport.aborted
 
 
-async def test_between_requests_a_connection_is_not_overdue(twin: Twin) -> None:
-    protocol, _ = open_connection(twin)
-    protocol.data_received(submission("sk-a"))
-    assert not protocol.overdue(later(KEEP_ALIVE_SECONDS))
+@pytest.mark.parametrize("path", [OMNI, "/_mock/health"], ids=["answered here", "answered by uvicorn"])
+async def test_between_requests_a_connection_is_kept_for_a_while(twin: Twin, path: str) -> None:
+    protocol, transport = open_connection(twin, TwinProtocol)
+    protocol.data_received(listing("sk-a").replace(OMNI.encode(), path.encode()))
+    await asyncio.gather(*protocol.tasks)
+    assert b"HTTP/1.1 200 OK" in transport.written
+    protocol.end_if_overdue(later(KEEP_ALIVE_SECONDS - A_LITTLE))
+    assert not transport.is_closing()
+    protocol.end_if_overdue(later(KEEP_ALIVE_SECONDS + A_LITTLE))
+    assert transport.closed
+
+
+async def test_a_request_that_takes_long_to_answer_is_waited_for(twin: Twin) -> None:
+    protocol, transport = open_connection(twin, TwinProtocol)
+    protocol.data_received(listing("sk-a").replace(OMNI.encode(), b"/_mock/health"))
+    protocol.end_if_overdue(later(2 * REQUEST_SECONDS_MAX))
+    assert not transport.is_closing()
+    await asyncio.gather(*protocol.tasks)
 
 
 async def test_the_next_requests_head_has_a_time_of_its_own(twin: Twin) -> None:
-    protocol, _ = open_connection(twin)
+    protocol, transport = open_connection(twin, TwinProtocol)
     protocol.data_received(submission("sk-a"))
     protocol.data_received(b"GET / HTTP/1.1\r\n")
-    assert protocol.overdue(later(HEAD_SECONDS_MAX + A_LITTLE))
+    protocol.end_if_overdue(later(HEAD_SECONDS_MAX + A_LITTLE))
+    assert transport.aborted
 
 
-async def test_the_server_closes_what_is_overdue(twin: Twin) -> None:
-    protocol, transport = open_connection(twin)
+async def test_the_server_ends_what_is_overdue(twin: Twin) -> None:
+    protocol, transport = open_connection(twin, TwinProtocol)
     protocol.data_received(b"GET / HTTP/1.1\r\n")
     protocol.since = later(-HEAD_SECONDS_MAX - A_LITTLE)
     server = TwinServer(protocol.config, lambda: None)
@@ -560,7 +540,7 @@ async def test_the_server_closes_what_is_overdue(twin: Twin) -> None:
 
 
 async def test_the_server_leaves_what_is_not_overdue(twin: Twin) -> None:
-    protocol, transport = open_connection(twin)
+    protocol, transport = open_connection(twin, TwinProtocol)
     server = TwinServer(protocol.config, lambda: None)
     server.server_state.connections.add(protocol)
     await server.on_tick(0)
@@ -573,7 +553,7 @@ async def test_the_server_leaves_what_is_not_overdue(twin: Twin) -> None:
     ids=["a head that is too large", "garbage"],
 )
 async def test_what_never_became_a_request_is_in_the_journal(twin: Twin, came: bytes, status: int) -> None:
-    protocol, _ = open_connection(twin)
+    protocol, _ = open_connection(twin, TwinProtocol)
     protocol.data_received(came)
     assert [
         entry.reply.status for entry in twin.worlds.lobby.journal.entries if isinstance(entry, Exchange) and entry.reply
@@ -581,6 +561,6 @@ async def test_what_never_became_a_request_is_in_the_journal(twin: Twin, came: b
 
 
 async def test_a_refused_connection_is_closed(twin: Twin) -> None:
-    protocol, transport = open_connection(twin)
+    protocol, transport = open_connection(twin, TwinProtocol)
     protocol.data_received(b"garbage\r\n\r\n")
     assert transport.closed
