@@ -13,6 +13,8 @@ from mock_server.options import json_option, one_line_errors, profile_option, sc
 from mock_server.settings import Settings
 
 if TYPE_CHECKING:
+    from mock_server.compiled import Submission
+    from mock_server.program import Program
     from mock_server.spec import Spec
     from mock_server.validation import Violation
 
@@ -104,8 +106,9 @@ def scenarios(spec: Path | None, scenarios: Path | None, as_json: bool) -> None:
 @click.argument("body", type=click.File("rb"))
 @spec_option
 @profile_option
+@click.option("--operation", metavar="ID", help="The operation that the body is for.  [default: the first submit]")
 @json_option
-def validate(body: Any, spec: Path | None, profile: str | None, as_json: bool) -> None:
+def validate(body: Any, spec: Path | None, profile: str | None, operation: str | None, as_json: bool) -> None:
     """Check a request body (a file, or - for standard input), offline.
 
     Exit status 0 where the provider would take it, 1 where not, 2 where it could not be checked.
@@ -115,7 +118,7 @@ def validate(body: Any, spec: Path | None, profile: str | None, as_json: bool) -
         from mock_server.twin import load_program
 
         program = load_program(Settings(spec=spec, profile=profile))
-        submission = next(each.submission for each in program.operations if each.submission is not None)
+        submission = _submission(program, operation)
         try:
             value = decode_body(body.read())
             violations, warnings = submission.validation.check(value, None, ())
@@ -133,6 +136,15 @@ def validate(body: Any, spec: Path | None, profile: str | None, as_json: bool) -
         counts = f"{_count(violations, 'violation')}, {_count(warnings, 'warning')}"
         click.echo(f"{counts} under the profile {program.profile.name}")
     sys.exit(1 if violations else 0)
+
+
+def _submission(program: "Program", operation: str | None) -> "Submission":
+    from mock_server.names import nearest
+
+    submissions = {each.id: each.submission for each in program.operations if each.submission is not None}
+    if operation is not None and operation not in submissions:
+        raise ValueError(f"there is no submit operation {operation!r}; {nearest(operation, submissions)}")
+    return submissions[operation or next(iter(submissions))]
 
 
 def _count(found: Sequence[Any], word: str) -> str:

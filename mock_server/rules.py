@@ -103,8 +103,25 @@ def all_rules(spec: Spec) -> tuple[Rule, ...]:
     rules: dict[str, Rule] = {}
     for operation in spec.operations:
         if operation.body_schema is not None:
-            rules |= {rule.id: rule for rule in _rules_of(spec, operation)}
+            rules |= {rule.id: rule for rule in operation_rules(spec, operation)}
     return tuple(rules.values())
+
+
+def operation_rules(spec: Spec, operation: Operation) -> list[Rule]:
+    """Return the rules of one operation, in force or held, in the order of the file."""
+    schema = operation.body_schema
+    found: list[Rule] = []
+    for place in ("allOf", "x-held-rules", "x-checks"):
+        for index, member in enumerate(schema.get(place, ())):
+            if not isinstance(member, dict) or "x-rule" not in member:
+                pointer = (*operation.body_schema_pointer, place, index)
+                raise spec.document.error(pointer, "stands among the rules without an `x-rule` that names it")
+            rule = _rule(spec, member)
+            if any(other.id == rule.id for other in found):
+                pointer = (*operation.body_schema_pointer, place, index, "x-rule", "id")
+                raise spec.document.error(pointer, f"a second rule with the id {rule.id!r}")
+            found.append(rule)
+    return found
 
 
 def enforce(spec: Spec, operation: Operation, profile: Profile) -> Enforced:
@@ -112,7 +129,7 @@ def enforce(spec: Spec, operation: Operation, profile: Profile) -> Enforced:
     refused: list[Rule] = []
     warned: list[Rule] = []
     checks: list[Rule] = []
-    for rule in _rules_of(spec, operation):
+    for rule in operation_rules(spec, operation):
         if not profile.holds(rule) or not profile.keeps(rule.sources, spec.sources):
             continue
         (checks if rule.check else warned if rule.severity == "warn" else refused).append(rule)
@@ -128,22 +145,6 @@ def enforce(spec: Spec, operation: Operation, profile: Profile) -> Enforced:
 def _all_of(rules: list[Rule]) -> dict[str, Any]:
     """An empty `allOf` is no JSON Schema."""
     return {"allOf": [rule.schema for rule in rules]} if rules else {}
-
-
-def _rules_of(spec: Spec, operation: Operation) -> list[Rule]:
-    schema = operation.body_schema
-    found: list[Rule] = []
-    for place in ("allOf", "x-held-rules", "x-checks"):
-        for index, member in enumerate(schema.get(place, ())):
-            if not isinstance(member, dict) or "x-rule" not in member:
-                pointer = (*operation.body_schema_pointer, place, index)
-                raise spec.document.error(pointer, "stands among the rules without an `x-rule` that names it")
-            rule = _rule(spec, member)
-            if any(other.id == rule.id for other in found):
-                pointer = (*operation.body_schema_pointer, place, index, "x-rule", "id")
-                raise spec.document.error(pointer, f"a second rule with the id {rule.id!r}")
-            found.append(rule)
-    return found
 
 
 def _rule(spec: Spec, member: Mapping[str, Any]) -> Rule:

@@ -148,6 +148,11 @@ class Operation:
     delivery: Delivery | None
     pointer: Pointer
 
+    def response_schema(self, status: int) -> Any:
+        """Return the schema of responses with this status: its own, else that of its range, else the default."""
+        keys = (str(status), f"{status // 100}XX", "default")
+        return next((self.response_schemas[key] for key in keys if key in self.response_schemas), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:

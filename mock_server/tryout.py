@@ -80,13 +80,13 @@ class _Trial:
                 self.fits(dialect.problem_schema[1], body, place)
                 continue
             for operation in self.spec.operations:
-                self.fits(operation.response_schemas.get(str(problem.status)), body, place)
+                self.fits(operation.response_schema(problem.status), body, place)
 
     def reply(self, dialect: Dialect, compiled: Compiled, scenes: Sequence[Scene]) -> None:
         role, task_type = compiled.role, compiled.task_type
         shape = dialect.replies.get(task_type.name, {}).get(role)
         schema, place = (
-            compiled.operation.response_schemas.get(str(compiled.status)),
+            compiled.operation.response_schema(compiled.status),
             (*task_type.pointer, "replies", role),
         )
         if shape is not None:

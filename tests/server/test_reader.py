@@ -164,7 +164,7 @@ def test_a_small_spec_says_everything(tmp_path: Path, library: Library) -> None:
         ),
         ("2s..10s", "2s-10s", "2s-10s", "2s-10s"),
         ("30s..250s", "250s..30s", "250s..30s", "runs backwards"),
-        ("expires: {after: 30d", "expires: {after: 40000d", "40000d", "more than a hundred years"),
+        ("expires: &expires {after: 30d", "expires: &expires {after: 40000d", "40000d", "more than a hundred years"),
         ("timeout: {after: 5s", "timeout: {after: 40000d", "40000d", "more than a hundred years"),
         ("pace: {submitted: 0.4s", "pace: {sent: 0.4s", "sent: 0.4s", "names the status 'sent'"),
         ("external-id: $request.body#/external_task_id", "external-id: $task.id", "external-id:", "$task.id"),
