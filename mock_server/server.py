@@ -40,10 +40,7 @@ class TwinServer(uvicorn.Server):
         """Start, and tell that the server answers."""
         await super().startup(sockets=sockets)
         if self.started:
-            # What lives from the start on is not looked at again by the garbage collector.
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(50_000, 50, 100)
+            settle_garbage_collector()
             self._on_ready()
 
     async def on_tick(self, counter: int) -> bool:
@@ -71,6 +68,13 @@ class TwinServer(uvicorn.Server):
         if self.should_exit:
             self.force_exit = True
         self.should_exit = True
+
+
+def settle_garbage_collector() -> None:
+    """Let the garbage collector look less often, and never again at what lives from the start on."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
 
 
 def listen(host: str, port: int) -> socket.socket:
