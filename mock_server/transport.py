@@ -48,14 +48,14 @@ def twin_transport(*, receiver: Receiver | None = None, clock: str = "manual", *
     naming the setting, for one that cannot be.
     """
     chosen = Settings(**{"clock": clock, **settings})
-    program = _program(chosen.spec, chosen.profile, chosen.mounts)
+    program = _program(chosen.spec, chosen.profile, chosen.dialect, chosen.mounts)
     twin = make_twin(chosen, program, post=lambda: _InProcessPost(receiver), callback_refusal=lambda url: "")
     return TwinTransport(twin)
 
 
 @lru_cache(maxsize=_PROGRAMS_KEPT)
-def _program(spec: Any, profile: str | None, mounts: tuple[str, ...]) -> Program:
-    return load_program(Settings(spec=spec, profile=profile, mounts=mounts))
+def _program(spec: Any, profile: str | None, dialect: str | None, mounts: tuple[str, ...]) -> Program:
+    return load_program(Settings(spec=spec, profile=profile, dialect=dialect, mounts=mounts))
 
 
 class TwinTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):

@@ -1,5 +1,6 @@
 """The pages about the twin itself: whether it answers, its numbers, its spec, and what its control API is."""
 
+import yaml
 from starlette.responses import PlainTextResponse, Response
 
 from mock_server import __version__
@@ -33,8 +34,11 @@ async def metrics(asked: Asked) -> Response:
 
 
 async def spec(asked: Asked) -> Response:
-    """Answer with the file that drives this twin."""
-    return Response(asked.twin.program.spec.document.path.read_bytes(), media_type=_YAML)
+    """Answer with the file that drives this twin; under another dialect, with the response schemas of that."""
+    program = asked.twin.program
+    if program.dialect == program.spec.default_dialect:
+        return Response(program.spec.document.path.read_bytes(), media_type=_YAML)
+    return Response(yaml.safe_dump(program.openapi(), sort_keys=False, allow_unicode=True), media_type=_YAML)
 
 
 async def control_spec(asked: Asked) -> Response:
