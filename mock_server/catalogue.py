@@ -13,17 +13,19 @@ from typing import Any
 
 from mock_server.document import Document, SpecError
 from mock_server.resources import resource
-from mock_server.scenario_reader import ScenarioError, check_form, compile_scenario, unknown
+from mock_server.scenario_form import ScenarioError, check_form, unknown
+from mock_server.scenario_reader import compile_scenario
 from mock_server.scenarios import Scenario
 from mock_server.spec import Spec
 
 # Each combination of parameters is compiled once; more than a test suite uses.
 _COMPILED_MAX = 1_000
 _PARAMETER = re.compile(r"\$([a-z][a-z-]*)")
+_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 # The file that stands for one scenario of each problem of the spec.
 _EACH_PROBLEM = "problem"
 
-Value = str | int
+Value = str | int | float
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +39,11 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A scenario as the catalogue lists it. `own` tells that it is the user's."""
+    """A scenario as the catalogue lists it. `seen` says where it was seen, `own` that it is the user's."""
 
     name: str
     about: str
+    seen: str
     parameters: tuple[Parameter, ...]
     own: bool
 
@@ -75,7 +78,7 @@ class Catalogue:
             parameters = tuple(
                 Parameter(key, each["default"], each.get("about", "")) for key, each in file.parameters.items()
             )
-            found.append(Entry(name, about, parameters, own=file.path.stem in self._own))
+            found.append(Entry(name, about, source.get("seen", ""), parameters, own=file.path.stem in self._own))
         return found
 
     def choose(self, reference: str) -> Scenario:
@@ -96,29 +99,48 @@ class Catalogue:
         """Return a scenario that stands in no file; raise ScenarioError where it cannot be used."""
         check_form(source)
         filled = _fill_in(source, {key: each["default"] for key, each in source.get("parameters", {}).items()})
-        return compile_scenario(filled, self._spec, filled["name"])
+        return compile_scenario(self._extended(filled, ()), self._spec, filled["name"])
 
     def _compile(self, name: str, values: Mapping[str, str]) -> Scenario:
+        _, file = self._source(name)
+        try:
+            said, filled = self._filled(name, values)
+            return compile_scenario(self._extended(filled, (name,)), self._spec, name + said)
+        except ScenarioError as error:
+            if values:
+                raise ScenarioError((), f"scenario {name}: {error}") from None
+            raise file.error(error) from None
+
+    def _extended(self, source: dict[str, Any], chain: tuple[str, ...]) -> dict[str, Any]:
+        """Put what the scenario builds on below it; `chain` are the scenarios that led here."""
+        if "extends" not in source:
+            return source
+        reference = source["extends"]
+        try:
+            name, values = parse_reference(reference)
+            if name in chain:
+                raise ScenarioError((), f"runs in a circle: {' → '.join((*chain, name))}")
+            _, base = self._filled(name, values)
+        except ScenarioError as error:
+            raise ScenarioError(("extends",), error.reason) from None
+        return _merged(self._extended(base, (*chain, name)), source)
+
+    def _filled(self, name: str, values: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
+        """Return what was said besides the name, in one order, and the source with all parameters filled in."""
         source, file = self._source(name)
         filled = {key: each["default"] for key, each in file.parameters.items()}
         said = []
         for key, text in values.items():
             if key not in file.parameters:
-                raise ScenarioError((), f"scenario {name}: {unknown('parameter', key, file.parameters)}")
+                raise ScenarioError((), unknown("parameter", key, file.parameters))
             if (values_there := file.parameters[key].get("values")) and text not in values_there:
-                raise ScenarioError((), f"scenario {name}: {unknown(f'value of {key}', text, values_there)}")
-            value = int(text) if isinstance(filled[key], int) and text.isdecimal() and len(text) < 10 else text
+                raise ScenarioError((), unknown(f"value of {key}", text, values_there))
+            value = _typed(text, filled[key])
             if value != filled[key]:
                 filled[key] = value
                 said.append(f"; {key}={value}")
-        full = name + "".join(sorted(said))
         constants = {_EACH_PROBLEM: name} if file.path.stem == _EACH_PROBLEM else {}
-        try:
-            return compile_scenario(_fill_in(source, {**filled, **constants}), self._spec, full)
-        except ScenarioError as error:
-            if values:
-                raise ScenarioError((), f"scenario {full}: {error}") from None
-            raise file.error(error) from None
+        return "".join(sorted(said)), _fill_in(source, {**filled, **constants})
 
     def _source(self, name: str) -> tuple[Any, "_File"]:
         stem = name if name in self._paths and name != _EACH_PROBLEM else _EACH_PROBLEM
@@ -198,6 +220,23 @@ def _filled(value: Any, values: Mapping[str, Value], place: tuple[str | int, ...
             raise ScenarioError(place, unknown("parameter", match[1], values))
         return values[match[1]]
     return value
+
+
+def _typed(text: str, like: Value) -> Value:
+    """A number where the default is one; what is none stays a text, which the form then refuses."""
+    if isinstance(like, int | float) and _NUMBER.fullmatch(text):
+        return float(text) if "." in text else int(text)
+    return text
+
+
+def _merged(base: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands above comes in place of what stands below; in objects member by member, lists whole."""
+    merged = {**base, **above}
+    for key in ("lifecycle", "callbacks", "capacity"):
+        if isinstance(base.get(key), dict) and isinstance(above.get(key), dict):
+            merged[key] = {**base[key], **above[key]}
+    del merged["extends"]
+    return merged
 
 
 def _files(folder: Path) -> dict[str, Path]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from mock_server.exchange import Incoming
-from mock_server.scenario_reader import ScenarioError
+from mock_server.scenario_form import ScenarioError
 from mock_server.scenarios import Scenario
 from mock_server.task import Task
 from mock_server.worlds import World

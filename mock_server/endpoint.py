@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from mock_server.auth import Auth
+from mock_server.befalling import Befallen, around, befall, spoiled
 from mock_server.choosing import Chooser
 from mock_server.compiled import Compiled
 from mock_server.decoding import NotJson, WrongMediaType, check_media_type, decode_body
@@ -29,8 +30,8 @@ from mock_server.program import Program
 from mock_server.redaction import Redactor, key_in
 from mock_server.reply import PageScene, ProblemScene, Scene, scene_at
 from mock_server.routes import slot_text
-from mock_server.scenario_reader import ScenarioError
-from mock_server.scenarios import Scenario, ScriptStep
+from mock_server.scenario_form import ScenarioError
+from mock_server.scenarios import Scenario
 from mock_server.task import Task
 from mock_server.validation import VIOLATIONS_MAX, Violation, shown
 from mock_server.worlds import World, Worlds
@@ -56,20 +57,12 @@ class Call(msgspec.Struct, frozen=True, gc=False):
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
-    """A reply, and what the journal says of it besides."""
+    """A reply, what the journal says of it besides, and what will befall it on its way out."""
 
     reply: Reply
     task_id: str | None = None
     explanation: dict[str, Any] | None = None
-
-
-class Scripted(msgspec.Struct, frozen=True, gc=False):
-    """What a scenario has for the n-th attempt of an operation."""
-
-    scenario: Scenario
-    role: str
-    does: ScriptStep
-    attempt: int
+    befallen: Befallen | None = None
 
 
 class Endpoint:
@@ -101,7 +94,7 @@ class Endpoint:
 
     def answer(self, incoming: Incoming) -> Reply:
         """Answer one request, whatever it is."""
-        world, operation = self.worlds.lobby, None
+        world, compiled = self.worlds.lobby, None
         try:
             headers = dict(incoming.headers)
             world = self._world(incoming, headers)
@@ -115,7 +108,6 @@ class Endpoint:
                     {"came": incoming.method, "allowed": match.allow, "do": "use an allowed method"},
                     headers=((b"allow", match.allow.encode()),),
                 )
-            operation = compiled.id
             answer = self._act[compiled.role](Call(world, compiled, match.slots, incoming, headers))
         except Refused as refused:
             answer = self._refusal(world, refused)
@@ -124,6 +116,9 @@ class Endpoint:
             answer = self._refusal(world, Refused("scenario-unknown", explanation, detail=str(error)))
         except Exception as error:  # noqa: BLE001  A defect of ours must still be answered and recorded.
             answer = self._crash(world, incoming, error)
+        if answer.befallen is not None:
+            answer = self._spoiled(world, incoming, compiled, answer, answer.befallen)
+        operation = compiled.id if compiled is not None else None
         world.journal.exchange(
             world.clock.now_ms(), incoming, answer.reply, operation, answer.task_id, answer.explanation
         )
@@ -173,11 +168,15 @@ class Endpoint:
         if violations:
             raise self._violated(compiled, violations, warnings)
         scenario = self.scenarios.for_submit(world, call.incoming, headers, lambda: submission.directive(body))
-        step = self._scripted(world, scenario, "submit")
         now_ms = world.clock.now_ms()
+        befallen = befall(world, scenario, "submit", "", now_ms)
+        if befallen is not None and not befallen.happening.stores:
+            world.steering.submitted(scenario, stored=False)
+            raise self._refused_by(befallen)
         if world.slots.limit is not None:
             self._check_slots(world, compiled, submission.slot_group(body), now_ms)
-        plan = make_plan(scenario.ways[task_type.name], now_ms, world.chance)
+        way = scenario.way(task_type.name, world.fault_chance() if len(scenario.ways) > 1 else 0)
+        plan = make_plan(way, now_ms, world.chance)
         media, note = submission.media(body)
         notes = [each for each in (hint, note) if each]
         task = Task(
@@ -202,48 +201,54 @@ class Endpoint:
                 notes.append(f"callbacks of this task will not be sent: {reason}")
         if world.steering.armed is not None:
             world.steering.submitted(scenario, stored=True)
-        if step is not None:
-            raise self._refused_by(step, task.id)
+        if befallen is not None and befallen.happening.problem is not None:
+            raise self._refused_by(befallen, task.id)
         # What is answered is the task as it was created, however soon it moves on.
         scene = Scene(task, 0, world.tag, world.request_id())
         reply = compiled.replies[scenario.dialect or self.program.dialect].render(scene)
         explanation = self._hints(world, notes, warnings, task.scenario) if notes or warnings or task.scenario else None
-        return Answer(Reply(compiled.status, reply, self._headers(explanation)), task.id, explanation)
+        return Answer(Reply(compiled.status, reply, self._headers(explanation)), task.id, explanation, befallen)
 
     def _query(self, call: Call) -> Answer:
-        task, dialect = self._task(call)
-        return self._shown(call, task, call.world.clock.now_ms(), dialect)
+        now_ms = call.world.clock.now_ms()
+        task, dialect, befallen = self._task(call, now_ms)
+        return self._shown(call, task, now_ms, dialect, befallen)
 
     def _cancel(self, call: Call) -> Answer:
         """Cancel a task, where its lifecycle lets it from where it is; a later cancel changes nothing."""
         world, task_type, now_ms = call.world, call.compiled.task_type, call.world.clock.now_ms()
-        task, dialect = self._task(call)
+        task, dialect, befallen = self._task(call, now_ms)
         lifecycle, status = task_type.lifecycle, task.plan.steps[step_index(task.plan, now_ms)].status
         if lifecycle.cancelled is not None and lifecycle.cancelled in lifecycle.statuses[status].next:
             end = Step(lifecycle.cancelled, "cancelled")
             task = end_task(world, task, end, now_ms, self.program.submits[task_type.name])
         elif task_type.cancel_finished is not None:
             explanation = {"came": f"a cancel of a task that is {status}", "do": "cancel a task before it has ended"}
-            raise Refused(f"problem:{task_type.cancel_finished}", explanation, dialect=dialect)
-        return self._shown(call, task, now_ms, dialect)
+            raise Refused(f"problem:{task_type.cancel_finished}", explanation, dialect=dialect, befallen=befallen)
+        return self._shown(call, task, now_ms, dialect, befallen)
 
-    def _task(self, call: Call) -> tuple[Task, str]:
-        """Return the task that a request names, and the dialect in which it is answered."""
+    def _task(self, call: Call, now_ms: int) -> tuple[Task, str, Befallen | None]:
+        """Return the task that a request names, the dialect in which it is answered, and what befalls the answer."""
         name = slot_text(call.slots[0])
         task = call.world.store.find(name) if name is not None else None
         scenario = self.scenarios.for_task(call.world, call.incoming, call.headers, task)
-        if scenario.scripts:
-            task_id = task.id if task is not None else (name or "")[:_NAME_CHARACTERS_MAX]
-            self._scripted(call.world, scenario, call.compiled.role, task_id)
-        if task is None or task.type != call.compiled.task_type.name:
+        task_id = task.id if task is not None else (name or "")[:_NAME_CHARACTERS_MAX]
+        befallen = befall(call.world, scenario, call.compiled.role, task_id, now_ms)
+        if befallen is not None and befallen.happening.problem is not None:
+            raise self._refused_by(befallen, task.id if task is not None else None)
+        unseen = befallen is not None and befallen.reads == "nothing"
+        if task is None or task.type != call.compiled.task_type.name or unseen:
             explanation = self._unknown_task_explanation(call.world, call.compiled, name, task)
-            raise Refused("task-unknown", explanation, dialect=scenario.dialect)
-        return task, scenario.dialect or self.program.dialect
+            raise Refused("task-unknown", explanation, dialect=scenario.dialect, befallen=befallen)
+        return task, scenario.dialect or self.program.dialect, befallen
 
-    def _shown(self, call: Call, task: Task, now_ms: int, dialect: str) -> Answer:
+    def _shown(self, call: Call, task: Task, now_ms: int, dialect: str, befallen: Befallen | None) -> Answer:
         world, compiled = call.world, call.compiled
+        if befallen is not None and befallen.reads == "first":
+            now_ms = task.created_at_ms
         scene = scene_at(task, now_ms, world.tag, world.request_id())
-        return Answer(Reply(compiled.status, compiled.replies[dialect].render(scene)), task.id)
+        reply = Reply(compiled.status, compiled.replies[dialect].render(scene))
+        return Answer(reply, task.id, None, befallen)
 
     def _list(self, call: Call) -> Answer:
         world, compiled = call.world, call.compiled
@@ -251,13 +256,17 @@ class Endpoint:
         if violations:
             raise self._violated(compiled, violations, [])
         scenario = self.scenarios.for_task(world, call.incoming, call.headers, None)
-        self._scripted(world, scenario, "list")
+        now_ms = world.clock.now_ms()
+        befallen = befall(world, scenario, "list", "", now_ms)
+        if befallen is not None and befallen.happening.problem is not None:
+            raise self._refused_by(befallen)
         tasks, next_cursor = self._page(world, compiled, values)
-        now_ms, request_id = world.clock.now_ms(), world.request_id()
+        request_id = world.request_id()
         scenes = [scene_at(task, now_ms, world.tag, request_id) for task in tasks]
         base_url = self._base_url(call.incoming.scheme, call.headers.get(b"host"))
         page = PageScene(scenes, request_id, base_url, next_cursor)
-        return Answer(Reply(compiled.status, compiled.replies[scenario.dialect or self.program.dialect].render(page)))
+        reply = Reply(compiled.status, compiled.replies[scenario.dialect or self.program.dialect].render(page))
+        return Answer(reply, None, None, befallen)
 
     def _page(self, world: World, compiled: Compiled, values: Mapping[str, Any]) -> tuple[Sequence[Task], str | None]:
         """The tasks of a page, and the cursor of the next: the id of the last, where there are more."""
@@ -273,18 +282,6 @@ class Endpoint:
             violation = Violation(f"?{paging.cursor}", shown(cursor), "the cursor of an earlier page", "cursor", "", "")
             raise self._violated(compiled, [violation], [])
         return tasks[:size], tasks[size - 1].id if len(tasks) > size else None
-
-    def _scripted(self, world: World, scenario: Scenario, role: str, task_id: str = "") -> Scripted | None:
-        """Count an attempt; refuse it where the scenario does, or return how a submit is refused after all."""
-        found = world.steering.step(scenario, role, task_id) if scenario.scripts else None
-        if found is None:
-            return None
-        step = Scripted(scenario, role, *found)
-        if step.does.stores:
-            return step
-        if role == "submit":
-            world.steering.submitted(scenario, stored=False)
-        raise self._refused_by(step)
 
     def _check_slots(self, world: World, compiled: Compiled, group: Any, now_ms: int) -> None:
         concurrency = compiled.task_type.concurrency
@@ -309,11 +306,26 @@ class Endpoint:
 
     # What goes wrong
 
-    def _refused_by(self, step: Scripted, task_id: str | None = None) -> Refused:
-        stored = "; the task is created and billed all the same" if task_id is not None else ""
-        explanation = {"scenario": step.scenario.name, "what": f"{step.role} {step.attempt} is refused{stored}"}
-        dialect = step.scenario.dialect
-        return Refused(f"problem:{step.does.problem}", explanation, task_id=task_id, dialect=dialect)
+    def _refused_by(self, befallen: Befallen, task_id: str | None = None) -> Refused:
+        """What is never carried out has no answer of its own; that of a crash goes out where the faults leave it."""
+        problem, dialect = befallen.happening.problem, befallen.scenario.dialect
+        event = f"problem:{problem}" if problem is not None else "crash"
+        billed = befallen.role == "submit" and task_id is not None
+        explanation = {"note": "the task is created and billed all the same"} if billed else {}
+        return Refused(event, explanation, task_id=task_id, dialect=dialect, befallen=befallen)
+
+    def _spoiled(
+        self, world: World, incoming: Incoming, compiled: Compiled | None, answer: Answer, befallen: Befallen
+    ) -> Answer:
+        assert compiled is not None
+        told = {"journal": world.journal.next_number, **(answer.explanation or {}), **befallen.told}
+        own = tuple(header for header in answer.reply.headers if header[0] != HEADER)
+        reply = msgspec.structs.replace(answer.reply, headers=(*own, *self._headers(told)))
+        template = compiled.replies[befallen.scenario.dialect or self.program.dialect]
+        places = template.places("$task.status")
+        base_url = self._base_url(incoming.scheme, dict(incoming.headers).get(b"host"))
+        reply = spoiled(reply, befallen, around(world, incoming, places, base_url))
+        return msgspec.structs.replace(answer, reply=reply, explanation=told)
 
     def _violated(self, compiled: Compiled, violations: list[Violation], warnings: list[Violation]) -> Refused:
         explanation: dict[str, Any] = {"violations": list(map(msgspec.structs.asdict, violations))}
@@ -335,7 +347,7 @@ class Endpoint:
         }
         body = template.render(ProblemScene(refused.detail or problem.about, world.request_id()))
         reply = Reply(problem.status, body, (*refused.headers, *self._headers(explanation)))
-        return Answer(reply, refused.task_id, explanation)
+        return Answer(reply, refused.task_id, explanation, refused.befallen)
 
     def _crash(self, world: World, incoming: Incoming, error: Exception) -> Answer:
         self.crashes += 1

@@ -1,6 +1,6 @@
 """Plain values that the shells hand in and get back: a request as it came, the reply to send, and the two together."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -18,12 +18,33 @@ class Incoming(msgspec.Struct, frozen=True, gc=False):
     scheme: str = "http"
 
 
+class Wire(msgspec.Struct, frozen=True, gc=False):
+    """How a reply goes out where it is not simply sent.
+
+    Nothing is sent for `delay_ms`. Then come `raw`, or the head and the body, of which `body_bytes` at most are sent
+    (chunked or with a length, which is that of the whole); `drip_bytes` at a time, `drip_ms` apart, if that is not 0.
+    After that the connection is as `end` says: kept, closed, reset, or left open in silence for `hang_ms`.
+    """
+
+    delay_ms: int = 0
+    raw: bytes | None = None
+    head: bool = True
+    body_bytes: int | None = None
+    chunked: bool = False
+    drip_bytes: int = 0
+    drip_ms: int = 0
+    end: Literal["keep", "close", "reset", "hang"] = "keep"
+    hang_ms: int = 0
+
+
 class Reply(msgspec.Struct, frozen=True, gc=False):
-    """What to send back. The body is JSON; `headers` come besides content-type and content-length."""
+    """What to send back. `headers` come besides content-type and content-length; `wire` is None where all is well."""
 
     status: int
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    content_type: bytes = b"application/json"
+    wire: Wire | None = None
 
 
 class Exchange(msgspec.Struct, frozen=True, gc=False):

@@ -11,8 +11,9 @@ which way it goes, and when it takes each step. From then on its status is a pur
 Nothing here knows about clocks, requests or replies.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import msgspec
@@ -156,6 +157,16 @@ class Lifecycle:
         """Return the usual way up to `status`, or up to its last live status: the task stays there for ever."""
         last = self.success.index(status) if status is not None else len(self.success) - 2
         return self._way(self.success[: last + 1], "", pace_ms)
+
+    def along(self, names: Sequence[str], message: str, pace_ms: Mapping[str, tuple[int, int]]) -> Way:
+        """Return the way through these statuses; raise ValueError for a move that the table does not have."""
+        if names[0] != self.initial:
+            raise ValueError(f"a task starts {self.initial!r}, not {names[0]!r}")
+        for here, there in pairwise(names):
+            if there not in self.statuses[here].next:
+                allowed = ", ".join(self.statuses[here].next) or "nothing: it is final"
+                raise ValueError(f"there is no move from {here!r} to {there!r}; from there a task goes to {allowed}")
+        return self._way(tuple(names), message, pace_ms)
 
     def cancelling(self, pace_ms: Mapping[str, tuple[int, int]]) -> Iterator[Way]:
         """Give each way that a cancel can make of the usual one."""

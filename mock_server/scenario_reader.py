@@ -1,34 +1,21 @@
 """Reads what a scenario's file says, with its parameters filled in, into a `Scenario` for a spec."""
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
-import jsonschema_rs
-import msgspec
+from mock_server.callback_faults import CALLBACK_FAULTS, CallbackFault
+from mock_server.durations import parse_duration_ms, parse_range_ms
+from mock_server.faults import FAULTS, Fault
+from mock_server.faults import latency as latencies
+from mock_server.faults.latency import Latency
+from mock_server.scenario_form import Pointer, ScenarioError, check_form, unknown
+from mock_server.scenario_ways import read_ways
+from mock_server.scenarios import CallbackStory, Happening, Limits, Outage, Rate, Scenario, Script
+from mock_server.spec import Spec
 
-from mock_server.durations import parse_range_ms
-from mock_server.lifecycle import Way
-from mock_server.resources import resource
-from mock_server.scenarios import Scenario, Script, ScriptStep
-from mock_server.spec import Spec, TaskType
-
-Pointer = tuple[str | int, ...]
+T = TypeVar("T")
 
 ROLES = ("submit", "query", "list", "cancel")
-# Described in the schema, so that the format has a place for them; nothing acts on them yet.
-_NOT_SERVED = ("callbacks", "capacity", "extends")
-_SHOWN_CHARACTERS_MAX = 100
-
-
-class ScenarioError(ValueError):
-    """A scenario that cannot be used: where in it, and why."""
-
-    def __init__(self, pointer: Sequence[str | int], reason: str) -> None:
-        place = "/".join(map(str, pointer))
-        super().__init__(f"{place}: {reason}" if place else reason)
-        self.pointer, self.reason = tuple(pointer), reason
 
 
 def compile_scenario(source: Any, spec: Spec, name: str) -> Scenario:
@@ -37,87 +24,25 @@ def compile_scenario(source: Any, spec: Spec, name: str) -> Scenario:
     Raise ScenarioError where it does not fit the format, or names what the spec does not have.
     """
     check_form(source)
-    for key in _NOT_SERVED:
-        if key in source:
-            raise ScenarioError((key,), "is described but not served by this version: take it out")
-    lifecycle = source.get("lifecycle", {})
     return Scenario(
         name=name,
         about=source["about"],
-        ways=_ways(lifecycle, spec),
+        seen=source.get("seen", ""),
+        ways=read_ways(source.get("lifecycle", {}), spec),
         scripts={role: _script(role, source[role], spec) for role in ROLES if source.get(role)},
+        latencies=_latencies(source.get("latency")),
+        outages=tuple(_outage(each, ("outages", index), spec) for index, each in enumerate(source.get("outages", ()))),
+        limits=_limits(source.get("capacity", {}), spec),
+        callbacks=_callbacks(source.get("callbacks", {}), spec),
         dialect=_dialect(source.get("dialect"), spec),
     )
 
 
-def check_form(source: Any) -> None:
-    """Raise ScenarioError where a source does not fit fixtures/schemas/scenario.schema.json."""
-    validator = _validator()
-    if validator.is_valid(source):
-        return
-    # The deepest complaint is the one that names the slip.
-    errors = sorted(_complaints(validator.iter_errors(source)), key=lambda each: -len(each[0]))
-    raise ScenarioError(*errors[0])
-
-
-@cache
-def _validator() -> jsonschema_rs.Draft202012Validator:
-    return jsonschema_rs.Draft202012Validator(_schema())
-
-
-@cache
-def _schema() -> dict[str, Any]:
-    schema: dict[str, Any] = msgspec.json.decode(resource("fixtures/schemas/scenario.schema.json").read_bytes())
-    return {key: value for key, value in schema.items() if key != "$id"}
-
-
-def _complaints(errors: Iterable[Any]) -> Iterable[tuple[Pointer, str]]:
-    """What is wrong, in words: of alternatives, that which came nearest."""
-    for error in errors:
-        place = tuple(error.instance_path)
-        if unexpected := getattr(error.kind, "unexpected", None):
-            yield (*place, unexpected[0]), unknown("key", unexpected[0], _keys_beside(error.schema_path))
-        elif context := getattr(error.kind, "context", None):
-            inner = [each for branch in context for each in _complaints(branch)]
-            deeper = [each for each in inner if len(each[0]) > len(place)]
-            yield from deeper or [(place, _expected(error))]
-        else:
-            yield place, str(error.message)
-
-
-def _keys_beside(schema_path: Sequence[str | int]) -> list[str]:
-    return sorted(_schema_at(schema_path[:-1]).get("properties", ()))
-
-
-def _expected(error: Any) -> str:
-    value = msgspec.json.encode(error.instance).decode()
-    return f"{value[:_SHOWN_CHARACTERS_MAX]} came; {_schema_at(error.schema_path[:-1])['title']} is expected"
-
-
-def _schema_at(path: Sequence[str | int]) -> dict[str, Any]:
-    node: Any = _schema()
-    for part in path:
-        if part == "$ref":
-            continue
-        node = node[part]
-        if isinstance(node, dict) and isinstance(ref := node.get("$ref"), str):
-            node = _schema()["$defs"][ref.rpartition("/")[2]]
-    return dict(node)
-
-
-def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """Return what to say of a name that nothing has: the nearest that something has, or all there are."""
-    names = sorted(known)
-    near = difflib.get_close_matches(name, names, 1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}" if names else "there is none"
-    return f"there is no {kind} {name!r}; {hint}"
-
-
-# Scripts
+# What befalls requests
 
 
 def _script(role: str, items: Sequence[Any], spec: Spec) -> Script:
-    steps: list[tuple[int, int | None, ScriptStep]] = []
+    steps: list[tuple[int, int | None, Happening]] = []
     following: int | None = 1
     for index, item in enumerate(items):
         place = (role, index)
@@ -126,111 +51,177 @@ def _script(role: str, items: Sequence[Any], spec: Spec) -> Script:
         if item == "normal":
             following += 1
             continue
-        step = _step(role, item, place, spec)
+        happening = _happening(item, place, (role,), spec)
         first = item.get("at", following)
         if first < following:
             raise ScenarioError((*place, "at"), f"attempt {first} has a step already; the next is {following}")
         times = item.get("times", 1)
         last = None if times == "always" else first + times - 1
-        steps.append((first, last, step))
+        steps.append((first, last, happening))
         following = None if last is None else last + 1
     return Script(tuple(steps))
 
 
-def _step(role: str, item: Mapping[str, Any], place: Pointer, spec: Spec) -> ScriptStep:
-    if "fault" in item:
-        raise ScenarioError((*place, "fault"), "is described but not served by this version: take it out")
+def _happening(item: Mapping[str, Any], place: Pointer, roles: Iterable[str], spec: Spec) -> Happening:
     problem = item.get("problem")
-    if problem is None:
-        raise ScenarioError(place, "does nothing: write normal, or name a problem")
-    if problem not in spec.problems:
+    if problem is not None and problem not in spec.problems:
         raise ScenarioError((*place, "problem"), unknown("problem", problem, spec.problems))
-    stores = item.get("then") == "store"
-    if stores and role != "submit":
-        raise ScenarioError((*place, "then"), f"a {role} stores nothing; only a submit does")
-    return ScriptStep(problem, stores)
+    faults = _faults(item.get("fault", []), (*place, "fault"))
+    if problem is None and not faults and "latency" not in item:
+        raise ScenarioError(place, "does nothing: name a problem, a fault or a latency")
+    then = item.get("then")
+    if then is not None and "submit" not in roles:
+        raise ScenarioError((*place, "then"), f"is about submits; this is about {', '.join(sorted(roles))}")
+    stores = then == "store" if then is not None else problem is None
+    if (problem is not None or not stores) and (unfit := next((each for each in faults if each.needs_success), None)):
+        raise ScenarioError((*place, "fault"), f"{unfit.name} spoils the reply of a success, and here is none")
+    return Happening(
+        problem=problem,
+        faults=faults,
+        latency=_latency(item["latency"], (*place, "latency")) if "latency" in item else None,
+        stores=stores,
+        chance=item.get("chance", 1.0),
+    )
 
 
-# Lifecycles
+def _faults(source: Any, place: Pointer) -> tuple[Fault, ...]:
+    if not isinstance(source, list):
+        return (_fault(source, place),)
+    return tuple(_fault(each, (*place, index)) for index, each in enumerate(source))
 
 
-def _ways(lifecycle: Mapping[str, Any], spec: Spec) -> dict[str, Way]:
-    paces = _paces(lifecycle.get("pace", {}), spec)
-    outcome = lifecycle.get("outcome", "success")
-    make = _outcome(outcome, spec)
-    return {name: make(each, paces[name]) for name, each in spec.task_types.items()}
+def _fault(source: Any, place: Pointer) -> Fault:
+    name, arguments = _named(source)
+    if name not in FAULTS:
+        raise ScenarioError(place, unknown("fault", name, FAULTS))
+    return _made(FAULTS[name], arguments, place)
 
 
-Paces = Mapping[str, tuple[int, int]]
-MakeWay = Callable[[TaskType, Paces], Way]
+def _named(source: Any) -> tuple[str, Any]:
+    """A name alone, or {NAME: ARGUMENTS}."""
+    if isinstance(source, str):
+        return source, None
+    ((name, arguments),) = source.items()
+    return name, arguments
 
 
-def _paces(pace: Any, spec: Spec) -> dict[str, Paces]:
-    """For each type of task, what the scenario says of the pace on its statuses."""
-    types = spec.task_types
-    if isinstance(pace, str):
-        one = _range(pace, ("lifecycle", "pace"))
-        return {name: dict.fromkeys(each.lifecycle.statuses, one) for name, each in types.items()}
-    known = {status for each in types.values() for status in each.lifecycle.statuses}
-    for status in pace:
-        if status not in known:
-            raise ScenarioError(("lifecycle", "pace", status), unknown("status", status, known))
-    said = {status: _range(text, ("lifecycle", "pace", status)) for status, text in pace.items()}
-    return {
-        name: {key: value for key, value in said.items() if key in each.lifecycle.statuses}
-        for name, each in types.items()
-    }
-
-
-def _range(text: str, place: Pointer) -> tuple[int, int]:
+def _made(make: Callable[[Any], T], source: Any, place: Pointer) -> T:
     try:
-        return parse_range_ms(text)
+        return make(source)
     except ValueError as error:
         raise ScenarioError(place, str(error)) from None
 
 
-def _outcome(outcome: Any, spec: Spec) -> MakeWay:
-    match outcome:
-        case "success":
-            return lambda each, pace: each.lifecycle.succeeding({**each.pace_ms, **pace})
-        case "never":
-            return lambda each, pace: each.lifecycle.staying({**each.pace_ms, **pace})
-        case {"stays": status}:
-            return _staying(status, spec)
-        case {"message": message}:
-            return _failing("failure", spec, message)
-        case _:
-            return _failing(outcome, spec)
+def _latencies(source: Any) -> dict[str, Latency]:
+    if source is None:
+        return {}
+    if isinstance(source, dict) and set(source) <= set(ROLES):
+        return {role: _latency(each, ("latency", role)) for role, each in source.items()}
+    return dict.fromkeys(ROLES, _latency(source, ("latency",)))
 
 
-def _staying(status: str, spec: Spec) -> MakeWay:
-    usual = {name for each in spec.task_types.values() for name in each.lifecycle.success[:-1]}
-    if status not in usual:
-        raise ScenarioError(("lifecycle", "outcome", "stays"), unknown("status to stay on", status, usual))
-
-    def make(task_type: TaskType, pace: Paces) -> Way:
-        there = status in task_type.lifecycle.success[:-1]
-        return task_type.lifecycle.staying({**task_type.pace_ms, **pace}, status if there else None)
-
-    return make
+def _latency(source: Any, place: Pointer) -> Latency:
+    return _made(latencies.make, source, place)
 
 
-def _failing(name: str, spec: Spec, said: str | None = None) -> MakeWay:
-    known = {each for task_type in spec.task_types.values() for each in task_type.failures}
-    if name != "failure" and name not in known:
-        raise ScenarioError(("lifecycle", "outcome"), unknown("outcome", name, (*known, "success", "failure", "never")))
+def _outage(item: Mapping[str, Any], place: Pointer, spec: Spec) -> Outage:
+    roles = frozenset(item.get("on", ROLES))
+    lengths = {key: _duration(item[key], (*place, key)) for key in ("from", "for", "every") if key in item}
+    if "every" in lengths and not 0 < lengths.get("for", 0) < lengths["every"]:
+        raise ScenarioError((*place, "every"), "comes again before it has ended: say `for`, and less than `every`")
+    return Outage(
+        happening=_happening(item, place, roles, spec),
+        roles=roles,
+        from_ms=lengths.get("from", 0),
+        for_ms=lengths.get("for"),
+        every_ms=lengths.get("every"),
+    )
 
-    def make(task_type: TaskType, pace: Paces) -> Way:
-        failure = task_type.failures.get(name) or next(iter(task_type.failures.values()), None)
-        message, usual = said or "", task_type.pace_ms
-        if failure is not None and said is None:
-            message, usual = failure.message, failure.pace_ms
-        try:
-            return task_type.lifecycle.failing(message, {**usual, **pace})
-        except ValueError as error:
-            raise ScenarioError(("lifecycle", "outcome"), f"tasks of the type {task_type.name}: {error}") from None
 
-    return make
+def _duration(text: str, place: Pointer) -> int:
+    return _made(parse_duration_ms, text, place)
+
+
+# Limits
+
+
+def _limits(source: Mapping[str, Any], spec: Spec) -> Limits:
+    types = spec.task_types.values()
+    for key, there in (
+        ("concurrency", any(each.concurrency for each in types)),
+        ("rate", any(each.rate_problem for each in types)),
+        ("quota", any(each.quota_problem for each in types)),
+    ):
+        if key in source and not there:
+            raise ScenarioError(("capacity", key), f"the spec does not say with which problem: no type has `{key}`")
+    return Limits(
+        concurrency=source.get("concurrency"),
+        rate=_rate(source["rate"]) if "rate" in source else None,
+        quota=source.get("quota"),
+        parallel=source.get("queue", {}).get("parallel"),
+    )
+
+
+def _rate(source: Any) -> Rate:
+    place = ("capacity", "rate")
+    if isinstance(source, str):
+        requests, _, per = source.partition("/")
+        # 10/s is ten in one second.
+        source = {"requests": int(requests), "per": per if per[0].isdigit() else f"1{per}"}
+    per_ms = _duration(source["per"], (*place, "per"))
+    if not per_ms or not source["requests"]:
+        raise ScenarioError(place, "a rate is at least one request in a window of at least 1ms")
+    roles = frozenset(source.get("on", ("submit",)))
+    return Rate(source["requests"], per_ms, roles, source.get("retry-after", "seconds"))
+
+
+# Callbacks
+
+
+def _callbacks(source: Mapping[str, Any], spec: Spec) -> CallbackStory:
+    place = ("callbacks",)
+    known = {status for each in spec.task_types.values() for status in each.lifecycle.statuses}
+    _check_statuses(source.get("send", ()), (*place, "send"), known)
+    faults = [
+        _callback_fault(each, (*place, "faults", index), known) for index, each in enumerate(source.get("faults", ()))
+    ]
+    return CallbackStory(
+        statuses=tuple(source["send"]) if "send" in source else None,
+        retries_ms=tuple(_duration(text, (*place, "retries", index)) for index, text in enumerate(source["retries"]))
+        if "retries" in source
+        else None,
+        timeout_ms=_duration(source["timeout"], (*place, "timeout")) if "timeout" in source else None,
+        signed=source.get("sign"),
+        faults=tuple(faults),
+    )
+
+
+# What a fault's one value, without a name, is called.
+_SHORT = {"duplicate": "times", "late": "by"}
+_DURATIONS = {"after", "within", "every"}
+
+
+def _callback_fault(source: Any, place: Pointer, known: Iterable[str]) -> CallbackFault:
+    name, said = _named(source)
+    if name not in CALLBACK_FAULTS:
+        raise ScenarioError(place, unknown("callback fault", name, CALLBACK_FAULTS))
+    arguments = dict(said) if isinstance(said, dict) else {} if said is None else {_SHORT[name]: said}
+    statuses = arguments.pop("on", None)
+    _check_statuses(statuses or (), (*place, name, "on"), known)
+    if "status" in arguments:
+        _check_statuses([arguments["status"]], (*place, name), known)
+    chance = arguments.pop("chance", 1.0)
+    for key in arguments.keys() & _DURATIONS:
+        arguments[key] = _duration(arguments[key], (*place, name, key))
+    if "by" in arguments:
+        arguments["by"] = _made(parse_range_ms, arguments["by"], (*place, name, "by"))
+    return CallbackFault(name, frozenset(statuses) if statuses is not None else None, chance, arguments)
+
+
+def _check_statuses(statuses: Iterable[str], place: Pointer, known: Iterable[str]) -> None:
+    for status in statuses:
+        if status not in known:
+            raise ScenarioError(place, unknown("status", status, known))
 
 
 def _dialect(name: str | None, spec: Spec) -> str | None:

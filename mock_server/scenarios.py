@@ -11,30 +11,40 @@ may stand in a file is for `scenario_reader.py`, where files are found for `cata
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
+from mock_server.callback_faults import CallbackFault
+from mock_server.faults import Fault
+from mock_server.faults.latency import Latency
 from mock_server.lifecycle import Way
 
 
 @dataclass(frozen=True, slots=True)
-class ScriptStep:
-    """What happens on an attempt: it is refused with a problem; a submit may `store` its task all the same."""
+class Happening:
+    """What befalls a request: it is refused with a problem, its reply is spoiled by faults, it takes long.
 
-    problem: str
-    stores: bool = False
+    With a `chance` below 1 it may come to nothing. `stores` tells whether a submit creates its task.
+    """
+
+    problem: str | None = None
+    faults: tuple[Fault, ...] = ()
+    latency: Latency | None = None
+    stores: bool = True
+    chance: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What happens on the attempts of one operation: each step from its first attempt to its last (None: no end)."""
+    """What happens on the attempts of one operation, each thing from its first attempt to its last (None: no end)."""
 
-    steps: tuple[tuple[int, int | None, ScriptStep], ...]
+    steps: tuple[tuple[int, int | None, Happening], ...]
 
-    def at(self, attempt: int) -> ScriptStep | None:
-        """Return the step for the n-th attempt (from 1), or None where it is normal."""
-        for first, last, step in self.steps:
+    def at(self, attempt: int) -> Happening | None:
+        """Return what happens on the n-th attempt (from 1), or None where it is normal."""
+        for first, last, happening in self.steps:
             if first <= attempt and (last is None or attempt <= last):
-                return step
+                return happening
         return None
 
     def over(self, attempts: int) -> bool:
@@ -43,14 +53,84 @@ class Script:
 
 
 @dataclass(frozen=True, slots=True)
-class Scenario:
-    """A named story: for each type of task the way that its tasks take, and for each role what its attempts meet.
+class Outage:
+    """What befalls requests at certain times, counted from when the scenario began in a world."""
 
-    `dialect` is the wire shape of the answers, None for the twin's own.
+    happening: Happening
+    roles: frozenset[str]
+    from_ms: int = 0
+    for_ms: int | None = None
+    every_ms: int | None = None
+
+    def holds(self, age_ms: int) -> bool:
+        """Tell whether it lasts, so long after the scenario began."""
+        since_ms = age_ms - self.from_ms
+        if since_ms < 0:
+            return False
+        if self.every_ms is not None:
+            since_ms %= self.every_ms
+        return self.for_ms is None or since_ms < self.for_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How many requests of these roles a world may make in a window, and how a refusal says when to come back."""
+
+    requests: int
+    per_ms: int
+    roles: frozenset[str]
+    retry_after: Literal["seconds", "date", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the provider can take from one world; None is no limit. `parallel` tasks are worked on at once."""
+
+    concurrency: int | None = None
+    rate: Rate | None = None
+    quota: int | None = None
+    parallel: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackStory:
+    """Which callbacks are sent, how often each is tried, and how they misbehave; None is as the spec has it."""
+
+    statuses: tuple[str, ...] | None = None
+    retries_ms: tuple[int, ...] | None = None
+    timeout_ms: int | None = None
+    signed: bool | None = None
+    faults: tuple[CallbackFault, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A named story.
+
+    `ways` has for each type of task the way that its tasks take; with several shares, one is drawn for each task.
+    `scripts` has for each role what its attempts meet, `latencies` how long every answer takes. `dialect` is the wire
+    shape of the answers, None for the twin's own.
     """
 
     name: str
     about: str
-    ways: Mapping[str, Way]
-    scripts: Mapping[str, Script]
+    ways: tuple[tuple[float, Mapping[str, Way]], ...]
+    scripts: Mapping[str, Script] = field(default_factory=dict)
+    latencies: Mapping[str, Latency] = field(default_factory=dict)
+    outages: tuple[Outage, ...] = ()
+    limits: Limits = Limits()
+    callbacks: CallbackStory = CallbackStory()
     dialect: str | None = None
+    seen: str = ""
+
+    @property
+    def plain(self) -> bool:
+        """Tell whether nothing befalls its requests: only the lifecycle of its tasks may be special."""
+        return not (self.scripts or self.latencies or self.outages)
+
+    def way(self, task_type: str, chance: float) -> Way:
+        """Return the way of a task; `chance`, below 1, chooses among several."""
+        for upto, ways in self.ways:
+            if chance < upto:
+                return ways[task_type]
+        return self.ways[-1][1][task_type]

@@ -95,6 +95,8 @@ class TaskType:
     pace_ms: Paces
     failures: Mapping[str, Failure]
     concurrency: Concurrency | None
+    rate_problem: str | None
+    quota_problem: str | None
     result: Result | None
     units_per_second: tuple[tuple[str, dict[str, Any]], ...]
     replies: Mapping[str, Any]

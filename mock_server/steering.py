@@ -7,7 +7,7 @@ well. Reading moves no task, but it moves these counters.
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from mock_server.scenarios import Scenario, ScriptStep
+from mock_server.scenarios import Happening, Scenario
 
 # More tasks than a test polls at once, each with a counter; the one that was not asked for longest starts anew.
 COUNTERS_MAX = 100_000
@@ -31,10 +31,12 @@ class Steering:
 
     armed: Armed | None = None
     _counts: OrderedDict[tuple[str, str, str], int] = field(default_factory=OrderedDict)
+    _began_ms: dict[str, int] = field(default_factory=dict)
 
-    def arm(self, scenario: Scenario, times: int | None) -> None:
+    def arm(self, scenario: Scenario, times: int | None, now_ms: int) -> None:
         """Give the next tasks a scenario, from its first attempt on: for `times` plays, or always (None)."""
         self._forget(scenario.name)
+        self._began_ms[scenario.name] = now_ms
         self.armed = Armed(scenario, times)
 
     def disarm(self) -> None:
@@ -45,7 +47,11 @@ class Steering:
         """Return how many attempts a script has seen."""
         return self._counts.get((scenario.name, role, task), 0)
 
-    def step(self, scenario: Scenario, role: str, task: str = "") -> tuple[ScriptStep, int] | None:
+    def began_ms(self, scenario: Scenario, now_ms: int) -> int:
+        """Return when the scenario began in this world: with its first request, or when it was armed."""
+        return self._began_ms.setdefault(scenario.name, now_ms)
+
+    def step(self, scenario: Scenario, role: str, task: str = "") -> tuple[Happening, int] | None:
         """Count an attempt; return what the scenario has for it, with its number, or None where it is normal."""
         script = scenario.scripts.get(role)
         if script is None:

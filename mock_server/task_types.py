@@ -25,6 +25,10 @@ def _task_type(reading: Reading, name: str, raw: Any, problems: Mapping[str, Pro
     if value := raw.get("concurrency"):
         reading.known(value["problem"], problems, (*pointer, "concurrency", "problem"), "problem")
         concurrency = Concurrency(value.get("per"), value["problem"])
+    limits = {key: raw[key]["problem"] if key in raw else None for key in ("rate", "quota")}
+    for key, problem in limits.items():
+        if problem is not None:
+            reading.known(problem, problems, (*pointer, key, "problem"), "problem")
     cancel_finished = raw.get("cancel", {}).get("finished")
     if cancel_finished is not None:
         reading.known(cancel_finished, problems, (*pointer, "cancel", "finished"), "problem")
@@ -38,6 +42,8 @@ def _task_type(reading: Reading, name: str, raw: Any, problems: Mapping[str, Pro
         pace_ms=pace_ms,
         failures=_failures(reading, raw.get("failures", {}), pace_ms, lifecycle, (*pointer, "failures")),
         concurrency=concurrency,
+        rate_problem=limits["rate"],
+        quota_problem=limits["quota"],
         result=_result(reading, raw.get("result"), (*pointer, "result")),
         units_per_second=tuple((row["units"], row["when"]) for row in raw.get("units", {}).get("per-second", ())),
         replies=_replies(raw["replies"]),

@@ -15,7 +15,7 @@ What expressions there are, and what they read, is told by the caller: this file
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,6 +82,11 @@ class Template:
                 (), "the whole template may be left out; at its top stands something that is always there"
             )
         self._render = compiler.function(part)
+        self._source = source
+
+    def places(self, expression: str) -> tuple[str, ...]:
+        """Return the JSON pointers at which an expression stands by itself, or chooses a case; not inside `$each`."""
+        return tuple(_places(self._source, expression, ""))
 
     def render(self, scene: Scene) -> bytes:
         """Return the JSON, with every hole filled from `scene`."""
@@ -268,6 +273,22 @@ class _Compiler:
         name = f"_{len(self.names)}"
         self.names[name] = None
         return name
+
+
+def _places(source: Any, expression: str, pointer: str) -> Iterator[str]:
+    if source == expression:
+        yield pointer
+    elif isinstance(source, list):
+        for index, item in enumerate(source):
+            yield from _places(item, expression, f"{pointer}/{index}")
+    elif isinstance(source, Mapping):
+        if source.get("$match") == expression:
+            yield pointer
+        for key, member in source.items():
+            if key in ("$then", "$value"):
+                yield from _places(member, expression, pointer)
+            elif not key.startswith("$"):
+                yield from _places(member, expression, f"{pointer}/{key}")
 
 
 def _always(text: str) -> Getter:

@@ -38,8 +38,8 @@ class Bounds:
 class World:
     """The tasks, clock, scenarios, slots, callbacks, journal and chance of one key."""
 
-    __slots__ = ("chance", "clock", "closed", "journal", "name", "outbox", "request_id", "slots", "steering", "store",
-                 "tag", "tally", "task_ids", "used_at")  # fmt: skip
+    __slots__ = ("chance", "clock", "closed", "fault_chance", "journal", "name", "outbox", "request_id", "slots",
+                 "steering", "store", "tag", "tally", "task_ids", "used_at")  # fmt: skip
 
     def __init__(
         self,
@@ -67,6 +67,7 @@ class World:
         self.closed = False
         # Chance of its own for each use, so that a query never changes the pace of the next task.
         self.chance = stream(seed, "pace").random
+        self.fault_chance = stream(seed, "faults").random
         # Types whose ids look alike draw from one source, so that no two of their tasks have the same id.
         chance = stream(seed, "tasks")
         sources = {form: ids(form, chance) for form in dict.fromkeys(each.id for each in task_types.values())}

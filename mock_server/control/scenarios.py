@@ -7,7 +7,7 @@ from starlette.responses import Response
 from mock_server.catalogue import Entry
 from mock_server.control.asking import BadInput
 from mock_server.control.base import Asked
-from mock_server.scenario_reader import ScenarioError
+from mock_server.scenario_form import ScenarioError
 from mock_server.scenarios import Scenario
 
 # A test that wants more says always.
@@ -28,7 +28,7 @@ async def armed(asked: Asked) -> Response:
     """Arm a scenario for the world: `{"scenario": "maintenance; on=query", "times": 1}`."""
     said = await asked.body("scenario", "times")
     scenario, times = _scenario(asked, said.get("scenario")), _times(said.get("times", "always"))
-    asked.world.steering.arm(scenario, times)
+    asked.world.steering.arm(scenario, times, asked.world.clock.now_ms())
     return asked.json(_state(asked))
 
 

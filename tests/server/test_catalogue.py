@@ -8,7 +8,7 @@ from mock_server.catalogue import Catalogue, parse_reference
 from mock_server.document import SpecError
 from mock_server.program import Program
 from mock_server.resources import resource
-from mock_server.scenario_reader import ScenarioError
+from mock_server.scenario_form import ScenarioError
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_there_is_one_scenario_for_each_problem(catalogue: Catalogue, program: P
 def test_each_documented_failure_can_be_asked_for(catalogue: Catalogue, program: Program) -> None:
     for task_type in program.spec.task_types.values():
         for name, failure in task_type.failures.items():
-            way = catalogue.choose(f"always-failed; reason={name}").ways[task_type.name]
+            way = catalogue.choose(f"always-failed; reason={name}").way(task_type.name, 0)
             assert way.steps[-1].message == failure.message
 
 
@@ -93,7 +93,7 @@ def test_a_folder_adds_scenarios_and_takes_the_place_of_those_there_are(program:
     assert listed["slow"].own
     assert listed["instant"].about == "Not that quick."
     assert not listed["realistic"].own
-    assert catalogue.choose("slow").ways["omni-video"].pace_ms[0] == (3_600_000, 3_600_000)
+    assert catalogue.choose("slow").way("omni-video", 0).pace_ms[0] == (3_600_000, 3_600_000)
 
 
 def test_parameters_fill_in_values_and_keys(program: Program, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ lifecycle: {pace: {processing: $long}}
     usual, other = catalogue.choose("mine"), catalogue.choose("mine; where=list; long=7s")
     assert set(usual.scripts) == {"query"}
     assert set(other.scripts) == {"list"}
-    assert other.ways["omni-video"].pace_ms[1] == (7_000, 7_000)
+    assert other.way("omni-video", 0).pace_ms[1] == (7_000, 7_000)
 
 
 @pytest.mark.parametrize(
@@ -158,6 +158,40 @@ def test_a_scenario_can_be_defined_without_a_file(catalogue: Catalogue) -> None:
     assert scenario.name == "inline"
     with pytest.raises(ScenarioError, match="did you mean query"):
         catalogue.define({"name": "inline", "about": "x", "qury": []})
+
+
+def test_a_scenario_builds_on_another(program: Program, tmp_path: Path) -> None:
+    catalogue = own(
+        program,
+        tmp_path,
+        base="name: base\nabout: Base.\nparameters: {long: {default: 1s}}\n"
+        "query: [{problem: maintenance}]\nlifecycle: {pace: $long, outcome: failure}\n",
+        above="name: above\nabout: Above.\nextends: base; long=3s\nlist: [{problem: maintenance}]\n"
+        "lifecycle: {outcome: success}\n",
+    )
+    scenario = catalogue.choose("above")
+    assert (scenario.about, set(scenario.scripts)) == ("Above.", {"query", "list"})
+    way = scenario.way("omni-video", 0)
+    assert way.pace_ms == ((3_000, 3_000), (3_000, 3_000))
+    assert way.steps[-1].final == "success"
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "reason"),
+    [
+        ("name: one\nabout: x\nextends: two\n", "name: two\nabout: x\nextends: one\n", "one → two → one"),
+        ("name: one\nabout: x\nextends: one\n", "name: two\nabout: x\n", "runs in a circle: one → one"),
+        ("name: one\nabout: x\nextends: tow\n", "name: two\nabout: x\n", "did you mean two?"),
+        ("name: one\nabout: x\nextends: two; x=1\n", "name: two\nabout: x\n", "there is no parameter 'x'"),
+    ],
+)
+def test_a_scenario_that_builds_on_nothing_sound_is_named(
+    program: Program, tmp_path: Path, one: str, two: str, reason: str
+) -> None:
+    with pytest.raises(SpecError) as caught:
+        own(program, tmp_path, one=one, two=two)
+    assert str(caught.value).startswith(f"{tmp_path / 'one.yaml'}:3: extends: ")
+    assert reason in str(caught.value)
 
 
 @pytest.mark.parametrize("path", sorted(resource("fixtures/scenarios").glob("*.yaml")), ids=lambda path: path.stem)

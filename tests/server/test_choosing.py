@@ -29,7 +29,7 @@ def query(caller: Caller, task_id: str, prefer: str) -> Any:
 
 
 def arm(caller: Caller, reference: str, times: int | None = None) -> None:
-    caller.world.steering.arm(caller.twin.catalogue.choose(reference), times)
+    caller.world.steering.arm(caller.twin.catalogue.choose(reference), times, caller.clock.now_ms())
 
 
 def statuses(caller: Caller, count: int) -> list[int]:
@@ -75,7 +75,8 @@ def test_an_unknown_scenario_is_refused_with_the_nearest_and_changes_nothing(cal
 
 def test_a_refusal_by_a_scenario_is_explained(caller: Caller) -> None:
     told = explanation(submit(caller, prefer="scenario=maintenance"))
-    assert (told["scenario"], told["what"], told["problem"]) == ("maintenance", "submit 1 is refused", "maintenance")
+    assert (told["scenario"], told["problem"]) == ("maintenance", "maintenance")
+    assert told["what"] == "submit 1 is refused: maintenance"
 
 
 # By directive
@@ -221,10 +222,10 @@ def test_exactly_the_named_attempts_are_refused(program: Program, nth: int, time
 
 def test_a_submit_may_be_refused_and_stored_all_the_same(caller: Caller) -> None:
     source = {"name": "lost", "about": "x", "submit": [{"problem": "internal-timeout", "then": "store"}]}
-    caller.world.steering.arm(caller.twin.catalogue.define(source), 1)
+    caller.world.steering.arm(caller.twin.catalogue.define(source), 1, caller.clock.now_ms())
     reply = caller.submit({**MINIMAL, "external_task_id": "mine"})
     assert is_refused(reply, 504, 5002)
-    assert "created and billed" in explanation(reply)["what"]
+    assert "created and billed" in explanation(reply)["note"]
     task = caller.task("mine")
     entry = next(each for each in caller.journal.entries if isinstance(each, Exchange))
     assert entry.task_id == task["task_id"]

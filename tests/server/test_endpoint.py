@@ -497,7 +497,7 @@ class TestCrash:
     @pytest.mark.expects_crash
     def test_a_crash_is_answered_as_5000_and_journalled(self, program: Program) -> None:
         twin = make_twin(Settings(clock="manual"), program)
-        twin.endpoint.scenarios.default = Scenario("broken", "", ways={}, scripts={})
+        twin.endpoint.scenarios.default = Scenario("broken", "", ways=((1.0, {}),))
         caller = Caller(twin)
         reply = caller.submit()
         assert is_refused(reply, 500, 5000)

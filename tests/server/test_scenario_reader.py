@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from mock_server.program import Program
-from mock_server.scenario_reader import ScenarioError, compile_scenario
-from mock_server.scenarios import Scenario, ScriptStep
+from mock_server.scenario_form import ScenarioError
+from mock_server.scenario_reader import compile_scenario
+from mock_server.scenarios import Happening, Scenario
 
 
 @pytest.fixture
@@ -27,17 +28,17 @@ def test_steps_follow_each_other_from_the_first_attempt(compiled: Any) -> None:
 
 def test_a_step_may_name_its_attempt(compiled: Any) -> None:
     script = compiled(submit=[{"problem": "maintenance", "at": 3, "times": "always", "then": "store"}])
-    assert script.scripts["submit"].steps == ((3, None, ScriptStep("maintenance", stores=True)),)
+    assert script.scripts["submit"].steps == ((3, None, Happening("maintenance", stores=True)),)
 
 
 def test_a_pace_may_be_said_for_one_status_alone(compiled: Any, program: Program) -> None:
     usual = program.spec.task_types["omni-video"].pace_ms
-    way = compiled(lifecycle={"pace": {"processing": "1s..2s"}}).ways["omni-video"]
+    way = compiled(lifecycle={"pace": {"processing": "1s..2s"}}).way("omni-video", 0)
     assert way.pace_ms == (usual["submitted"], (1_000, 2_000))
 
 
 def test_a_pace_may_be_one_for_all(compiled: Any) -> None:
-    assert compiled(lifecycle={"pace": "3s"}).ways["omni-video"].pace_ms == ((3_000, 3_000), (3_000, 3_000))
+    assert compiled(lifecycle={"pace": "3s"}).way("omni-video", 0).pace_ms == ((3_000, 3_000), (3_000, 3_000))
 
 
 @pytest.mark.parametrize(
@@ -52,14 +53,14 @@ def test_a_pace_may_be_one_for_all(compiled: Any) -> None:
     ],
 )
 def test_an_outcome_is_the_end_of_the_way(compiled: Any, outcome: Any, last: str, message: str) -> None:
-    step = compiled(lifecycle={"outcome": outcome}).ways["omni-video"].steps[-1]
+    step = compiled(lifecycle={"outcome": outcome}).way("omni-video", 0).steps[-1]
     assert (step.status, step.message) == (last, message)
 
 
 def test_a_failure_keeps_its_own_pace_unless_the_scenario_says_another(compiled: Any) -> None:
-    assert compiled(lifecycle={"outcome": "image-pixel"}).ways["omni-video"].pace_ms == ((400, 400), (1_250, 1_250))
+    assert compiled(lifecycle={"outcome": "image-pixel"}).way("omni-video", 0).pace_ms == ((400, 400), (1_250, 1_250))
     paced = compiled(lifecycle={"outcome": "image-pixel", "pace": {"processing": "9s"}})
-    assert paced.ways["omni-video"].pace_ms == ((400, 400), (9_000, 9_000))
+    assert paced.way("omni-video", 0).pace_ms == ((400, 400), (9_000, 9_000))
 
 
 @pytest.mark.parametrize(
@@ -78,11 +79,15 @@ def test_a_failure_keeps_its_own_pace_unless_the_scenario_says_another(compiled:
         ({"lifecycle": {"outcome": "content-rsk"}}, ("lifecycle", "outcome"), "did you mean content-risk?"),
         ({"lifecycle": {"outcome": {"stays": "succeed"}}}, ("lifecycle", "outcome", "stays"), "there are processing"),
         ({"lifecycle": {"outcome": {"stay": "x"}}}, ("lifecycle", "outcome", "stay"), "there is no key 'stay'"),
-        ({"query": ["norml"]}, ("query", 0), '"norml" came; normal, or {problem: NAME} is expected'),
+        ({"query": ["norml"]}, ("query", 0), '"norml" came; normal, or {problem: NAME}'),
         ({"query": [{"problem": "maintenence"}]}, ("query", 0, "problem"), "did you mean maintenance?"),
         ({"query": [{"problem": "maintenance", "time": 2}]}, ("query", 0, "time"), "did you mean times?"),
         ({"query": [{"problem": "maintenance", "times": 0}]}, ("query", 0, "times"), "from 1, or always is expected"),
-        ({"query": [{"problem": "maintenance", "then": "store"}]}, ("query", 0, "then"), "only a submit does"),
+        (
+            {"query": [{"problem": "maintenance", "then": "store"}]},
+            ("query", 0, "then"),
+            "this is about query",
+        ),
         ({"query": [{"times": 2}]}, ("query", 0), "does nothing"),
         (
             {"query": [{"problem": "maintenance", "at": 2}, {"problem": "maintenance", "at": 2}]},
@@ -90,10 +95,26 @@ def test_a_failure_keeps_its_own_pace_unless_the_scenario_says_another(compiled:
             "3",
         ),
         ({"query": [{"problem": "maintenance", "times": "always"}, "normal"]}, ("query", 1), "lasts always"),
-        ({"query": [{"fault": "reset"}]}, ("query", 0, "fault"), "not served by this version"),
-        ({"callbacks": {}}, ("callbacks",), "not served by this version"),
-        ({"capacity": {}}, ("capacity",), "not served by this version"),
-        ({"extends": "realistic"}, ("extends",), "not served by this version"),
+        ({"query": [{"fault": "rest"}]}, ("query", 0, "fault"), "there is no fault 'rest'"),
+        ({"query": [{"problem": "maintenance", "chance": 1.5}]}, ("query", 0, "chance"), "a probability from 0 to 1"),
+        ({"query": [{"latency": "5"}]}, ("query", 0, "latency"), "a duration, a range, {lognormal: …}"),
+        ({"query": [{"latency": {"lognormal": {"median": "2s", "p99": "1s"}}}]}, ("query", 0, "latency"), "larger p99"),
+        ({"latency": {"percentiles": {"50": "2s", "90": "1s"}}}, ("latency",), "must not fall"),
+        ({"callbacks": {"send": ["succed"]}}, ("callbacks", "send"), "did you mean succeed?"),
+        ({"callbacks": {"faults": ["duplicat"]}}, ("callbacks", "faults", 0), "did you mean duplicate?"),
+        ({"callbacks": {"faults": [{"late": "5"}]}}, ("callbacks", "faults", 0, "late"), "is expected"),
+        ({"callbacks": {"faults": [{"lost": {"on": ["x"]}}]}}, ("callbacks", "faults", 0, "lost", "on"), "no status"),
+        ({"capacity": {"rate": "ten"}}, ("capacity", "rate"), "a rate such as 10/s"),
+        ({"capacity": {"concurrency": 0}}, ("capacity", "concurrency"), "a whole number, from 1"),
+        ({"outages": [{"from": "5s"}]}, ("outages", 0), "does nothing"),
+        ({"outages": [{"problem": "maintenance", "for": "2s", "every": "1s"}]}, ("outages", 0, "every"), "has ended"),
+        (
+            {"lifecycle": {"way": ["submitted", "succeed"]}},
+            ("lifecycle", "way"),
+            "no move from 'submitted'",
+        ),
+        ({"lifecycle": {"way": ["processing", "succeed"]}}, ("lifecycle", "way"), "a task starts 'submitted'"),
+        ({"lifecycle": {"way": ["submitted", "procesing"]}}, ("lifecycle", "way", 1), "did you mean processing?"),
         ({"dialect": "klingon"}, ("dialect",), "there is no dialect 'klingon'"),
         ({"about": ""}, ("about",), "1 character"),
     ],

@@ -3,19 +3,19 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_server.scenarios import Script, ScriptStep
+from mock_server.scenarios import Happening, Script
 
-STEP = ScriptStep("maintenance")
+STEP = Happening("maintenance", stores=False)
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 3)), max_size=5), st.integers(1, 40))
 def test_an_attempt_gets_the_step_whose_span_it_falls_into(spans: list[tuple[int, int]], attempt: int) -> None:
-    steps: list[tuple[int, int | None, ScriptStep]] = []
-    expected: dict[int, ScriptStep] = {}
+    steps: list[tuple[int, int | None, Happening]] = []
+    expected: dict[int, Happening] = {}
     first = 1
     for number, (gap, times) in enumerate(spans):
         first += gap
-        step = ScriptStep(f"problem-{number}")
+        step = Happening(f"problem-{number}", stores=False)
         steps.append((first, first + times - 1, step))
         expected |= dict.fromkeys(range(first, first + times), step)
         first += times

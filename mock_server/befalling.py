@@ -1,0 +1,97 @@
+"""What befalls a request by the scenario that it got: a step of a script, or an outage, and how long the answer takes.
+
+Decided before the request is carried out, because a submit may come to nothing by it; done to the reply at the end.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from mock_server.exchange import Incoming, Reply, Wire
+from mock_server.faults import Around
+from mock_server.scenarios import Happening, Scenario
+from mock_server.worlds import World
+
+
+class Befallen(msgspec.Struct, frozen=True, gc=False):
+    """What befalls one request. `attempt` is its number, 0 where an outage or nothing but a latency is to blame."""
+
+    scenario: Scenario
+    role: str
+    happening: Happening
+    attempt: int
+    delay_ms: int
+
+    @property
+    def told(self) -> dict[str, str]:
+        """What the developer is told of it."""
+        does = self.happening
+        what = [f"is refused: {does.problem}"] if does.problem is not None else []
+        what += [each.name for each in does.faults]
+        what += [f"takes {self.delay_ms} ms"] if self.delay_ms else []
+        if not what:
+            return {}
+        lost = "" if does.stores or self.role != "submit" or does.problem is not None else "; it is never carried out"
+        return {"scenario": self.scenario.name, "what": f"{self._which} {', '.join(what)}{lost}"}
+
+    @property
+    def reads(self) -> str:
+        """What a query sees: the task as it is `now`, as it was at `first`, or `nothing`."""
+        return next((each.reads for each in self.happening.faults if each.reads != "now"), "now")
+
+    @property
+    def _which(self) -> str:
+        return f"{self.role} {self.attempt}" if self.attempt else f"this {self.role}, by an outage,"
+
+
+_NOTHING = Happening()
+
+
+def befall(world: World, scenario: Scenario, role: str, task: str, now_ms: int) -> Befallen | None:
+    """Count an attempt, and return what befalls it, or None where all is normal. `task` names what it is about."""
+    if scenario.plain:
+        return None
+    draw = world.fault_chance
+    step = world.steering.step(scenario, role, task)
+    if step is not None and _comes(step[0], draw):
+        happening, attempt = step
+    else:
+        happening, attempt = _outage(world, scenario, role, now_ms) or _NOTHING, 0
+    latency = happening.latency or scenario.latencies.get(role)
+    if happening is _NOTHING and latency is None:
+        return None
+    return Befallen(scenario, role, happening, attempt, latency(draw()) if latency is not None else 0)
+
+
+def spoiled(reply: Reply, befallen: Befallen, around: Around) -> Reply:
+    """Return the reply as it goes out after all that befalls it."""
+    for fault in befallen.happening.faults:
+        reply = fault.spoil(reply, around)
+    if befallen.delay_ms:
+        reply = msgspec.structs.replace(reply, wire=delayed(reply.wire or Wire(), befallen.delay_ms))
+    return reply
+
+
+def delayed(wire: Wire, by_ms: int) -> Wire:
+    """Return a wire that is silent so much longer."""
+    return msgspec.structs.replace(wire, delay_ms=wire.delay_ms + by_ms)
+
+
+def around(world: World, incoming: Incoming, status_places: tuple[str, ...], base_url: str) -> Around:
+    """Return what faults may know of a request."""
+    return Around(incoming, world.fault_chance, status_places, base_url)
+
+
+def _outage(world: World, scenario: Scenario, role: str, now_ms: int) -> Happening | None:
+    if not scenario.outages:
+        return None
+    age_ms = now_ms - world.steering.began_ms(scenario, now_ms)
+    for outage in scenario.outages:
+        if role in outage.roles and outage.holds(age_ms) and _comes(outage.happening, world.fault_chance):
+            return outage.happening
+    return None
+
+
+def _comes(happening: Happening, draw: Callable[[], float]) -> bool:
+    """Chance is drawn only where it matters, so that a certain thing does not disturb an uncertain one."""
+    return happening.chance >= 1 or draw() < happening.chance
