@@ -172,9 +172,7 @@ async def test_a_page_says_which_methods_it_takes(steward: Steward, path: str) -
     assert answer.headers["allow"] == ", ".join(sorted(page.method for page in PAGES if page.path == path))
 
 
-@pytest.mark.parametrize(
-    ("path", "near"), [("/_mock/journl", "/_mock/journal"), ("/_mock/task", "/_mock/tasks")]
-)
+@pytest.mark.parametrize(("path", "near"), [("/_mock/journl", "/_mock/journal"), ("/_mock/task", "/_mock/tasks")])
 async def test_an_unknown_page_is_refused_with_the_nearest(steward: Steward, path: str, near: str) -> None:
     refused(await steward.http.get(path), 404, near)
 
