@@ -62,6 +62,13 @@ class Auth:
             self._check_times(credential)
         return self._worlds.open(credential.key)
 
+    def key(self, header: bytes | None) -> str | None:
+        """Return the key that a header names, where it is a good one. No world is opened."""
+        try:
+            return (self._known.get(header or b"") or self._read(header)).key
+        except Refused:
+            return None
+
     def _read(self, header: bytes | None) -> _Credential:
         if header is None or not header.strip():
             raise Refused("authorization-missing", self._told("nothing", f"add the header {self._example}"))

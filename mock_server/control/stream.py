@@ -23,8 +23,6 @@ from mock_server.control.journal import check_after, read_after, too_many, until
 from mock_server.journal import Attempt, Entry
 from mock_server.readers import Follower, TooManyReaders
 
-# Proxies give up a silent connection after 30 s or 60 s.
-HEARTBEAT_SECONDS = 15.0
 _NUMBER_CHARACTERS_MAX = 15
 
 
@@ -79,7 +77,7 @@ class EventStream:
                     reason = "the world was reset" if follower.journal.closed else "the server stops"
                     await write(_event("end", {"reason": reason}), more=False)
                     return
-                if not await follower.news(HEARTBEAT_SECONDS):
+                if not await follower.news(self._asked.twin.readers.silent_seconds):
                     await write(b": nothing new\n\n")
         finally:
             gone.cancel()

@@ -8,6 +8,7 @@ from mock_server.journal import ENTRIES_MAX
 from mock_server.program import Program
 from mock_server.settings import Settings
 from mock_server.twin import Twin, make_twin
+from mock_server.worlds import Bounds
 from tests.control.support import CALLBACK_URL, Reader, Steward, refused, until
 
 KEY = "sk-test"
@@ -89,11 +90,8 @@ async def test_a_reader_that_stops_holds_up_nobody_and_is_told_what_it_missed(st
         await each.leave()
 
 
-async def test_a_silent_stream_says_that_it_is_there(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mock_server.control import stream
-
-    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.0)
-    twin = make_twin(Settings(clock="manual"), program)
+async def test_a_silent_stream_says_that_it_is_there(program: Program) -> None:
+    twin = make_twin(Settings(clock="manual"), program, bounds=Bounds(silent_seconds=0))
     reader = Reader(twin, KEY)
     await until(lambda: reader.text.count(": nothing new\n\n") >= 2)
     assert reader.events == []
