@@ -36,7 +36,7 @@ ENTRIES = 3
 
 Case = schemathesis.Case[Any]
 
-bounded = settings(max_examples=80, deadline=None, database=None, derandomize=True)
+bounded = settings(max_examples=50, deadline=None, database=None, derandomize=True)
 
 
 def operations() -> set[tuple[str, str]]:
@@ -172,4 +172,5 @@ def test_it_drew_what_each_page_takes_and_what_it_refuses() -> None:
         if answers.total() and "media" not in path:
             label = f"{method} {path}"
             assert answers[label, 404 if "redeliver" in path else 200], label
-            assert answers[label, 422], label
+            if {"parameters", "requestBody"} & set(FILE["paths"][path][method.lower()]):
+                assert answers[label, 422] or answers[label, 404], label
