@@ -84,13 +84,10 @@ class _Trial:
 
     def reply(self, dialect: Dialect, compiled: Compiled, scenes: Sequence[Scene]) -> None:
         role, task_type = compiled.role, compiled.task_type
-        shape = dialect.replies.get(task_type.name, {}).get(role)
-        schema, place = (
-            compiled.operation.response_schema(compiled.status),
-            (*task_type.pointer, "replies", role),
-        )
-        if shape is not None:
-            schema, place = shape.schema, tuple(shape.pointer)
+        schema = compiled.operation.response_schema(compiled.status)
+        place: Pointer = (*task_type.pointer, "replies", task_type.reply_for(role))
+        if (shape := dialect.shape_for(task_type, role)) is not None:
+            schema, place = shape.schema, shape.pointer
         elif dialect.name != self.spec.default_dialect:
             return
         template = compiled.replies[dialect.name]
