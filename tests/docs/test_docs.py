@@ -10,6 +10,7 @@ import pytest
 
 from mock_server.checks import CHECKS
 from mock_server.cli import COMMANDS, serve
+from mock_server.problems import REFUSALS
 from mock_server.program import Program
 from mock_server.reply import Replies
 from mock_server.templates import Template
@@ -53,13 +54,24 @@ def test_the_extensions_page_has_every_check(name: str) -> None:
     assert f"| `{name}` |" in EXTENSIONS
 
 
+def test_the_extensions_page_has_every_event_with_its_default() -> None:
+    for event, general in REFUSALS.items():
+        (row,) = [
+            line for line in EXTENSIONS.splitlines() if line.startswith("| ") and f"`{event}`" in line.split(" | ")[0]
+        ]
+        assert row.endswith(f"| `{general}` |" if general else "| must be listed |")
+
+
 def test_the_curl_command_of_the_readme_is_accepted(caller: Caller) -> None:
     match = re.search(r"-d '(\{.*?\})'", README, re.DOTALL)
     assert match is not None
     assert caller.submit(msgspec.json.decode(match[1])).status == 200
 
 
-@pytest.mark.parametrize("page", ["README.md", "ARCHITECTURE.md", "docs/spec-extensions.md", "docs/control-api.md"])
+@pytest.mark.parametrize(
+    "page",
+    ["README.md", "ARCHITECTURE.md", "docs/spec-extensions.md", "docs/write-a-provider.md", "docs/control-api.md"],
+)
 def test_links_between_pages_lead_somewhere(page: str) -> None:
     path = ROOT / page
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
