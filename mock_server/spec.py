@@ -38,6 +38,15 @@ class AuthScheme:
     word: str = "Bearer"
     world_claim: str | None = None
 
+    @property
+    def header_name(self) -> str:
+        """The header as one writes it, such as `X-Api-Key`."""
+        return "-".join(part.capitalize() for part in self.header.split("-"))
+
+    def header_line(self, key: str) -> str:
+        """Return the header with a key, such as `Authorization: Bearer KEY`."""
+        return f"{self.header_name}: {self.word} {key}" if self.word else f"{self.header_name}: {key}"
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
