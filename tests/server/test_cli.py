@@ -116,7 +116,7 @@ def test_what_is_not_json_cannot_be_checked(
         (("rules", "--spec", "nothing.yaml"), "nothing.yaml: No such file"),
         (("serve", "--outcome", "explode"), "content-risk"),
         (("serve", "--dialect", "gateway"), "no dialect 'gateway'; did you mean gateway-wrapper?"),
-        (("validate", "--operation", "createText2Vidoe", "pyproject.toml"), "did you mean createText2Video?"),
+        (("validate", "--operation", "createText2Vidoe", "-"), "did you mean createText2Video?"),
     ],
 )
 def test_what_is_wrong_is_one_line_and_status_2(
