@@ -80,7 +80,7 @@ class Endpoint:
         self.program, self.worlds, self.auth, self.scenario = program, worlds, auth, scenario
         self.crashes = 0
         self.own_base_url = own_base_url
-        self._explain, self._media_base_url = explain, media_base_url
+        self._dialect, self._explain, self._media_base_url = program.dialect, explain, media_base_url
         self._callback_refusal = callback_refusal
         self._base_urls: dict[tuple[str, bytes | None], str] = {}
         self._act = {"submit": self._submit, "query": self._query, "list": self._list, "cancel": self._cancel}
@@ -179,13 +179,15 @@ class Endpoint:
             book_status_changes(world.outbox, task, url, submission.callback_statuses(body), world.tag)
             if reason := self._callback_refusal(url):
                 notes.append(f"callbacks of this task will not be sent: {reason}")
-        template = compiled.replies[self.program.dialect]
+        template = compiled.replies[self._dialect]
         reply = template.render(scene_at(task, now_ms, world.tag, world.request_id()))
         explanation = self._hints(world, notes, warnings) if notes or warnings else None
         return Answer(Reply(compiled.status, reply, self._headers(explanation)), task.id, explanation)
 
     def _query(self, call: Call) -> Answer:
-        return self._shown(call, self._task(call), call.world.clock.now_ms())
+        world, compiled, task = call.world, call.compiled, self._task(call)
+        scene = scene_at(task, world.clock.now_ms(), world.tag, world.request_id())
+        return Answer(Reply(compiled.status, compiled.replies[self._dialect].render(scene)), task.id)
 
     def _cancel(self, call: Call) -> Answer:
         """Cancel a task, where its lifecycle lets it from where it is; a later cancel changes nothing."""
@@ -198,7 +200,8 @@ class Endpoint:
         elif task_type.cancel_finished is not None:
             explanation = {"came": f"a cancel of a task that is {status}", "do": "cancel a task before it has ended"}
             raise Refused(f"problem:{task_type.cancel_finished}", explanation)
-        return self._shown(call, task, now_ms)
+        scene = scene_at(task, now_ms, world.tag, world.request_id())
+        return Answer(Reply(call.compiled.status, call.compiled.replies[self._dialect].render(scene)), task.id)
 
     def _task(self, call: Call) -> Task:
         name = slot_text(call.slots[0])
@@ -206,11 +209,6 @@ class Endpoint:
         if task is None or task.type != call.compiled.task_type.name:
             raise Refused("task-unknown", self._unknown_task_explanation(call.world, call.compiled, name, task))
         return task
-
-    def _shown(self, call: Call, task: Task, now_ms: int) -> Answer:
-        world, compiled = call.world, call.compiled
-        scene = scene_at(task, now_ms, world.tag, world.request_id())
-        return Answer(Reply(compiled.status, compiled.replies[self.program.dialect].render(scene)), task.id)
 
     def _list(self, call: Call) -> Answer:
         world, compiled = call.world, call.compiled
@@ -222,7 +220,7 @@ class Endpoint:
         scenes = [scene_at(task, now_ms, world.tag, request_id) for task in tasks]
         base_url = self._base_url(call.incoming.scheme, call.headers.get(b"host"))
         page = PageScene(scenes, request_id, base_url, next_cursor)
-        return Answer(Reply(compiled.status, compiled.replies[self.program.dialect].render(page)))
+        return Answer(Reply(compiled.status, compiled.replies[self._dialect].render(page)))
 
     def _page(self, world: World, compiled: Compiled, values: Mapping[str, Any]) -> tuple[Sequence[Task], str | None]:
         """The tasks of a page, and the cursor of the next: the id of the last, where there are more."""
@@ -273,7 +271,7 @@ class Endpoint:
         return Refused("violation", explanation, detail=detail)
 
     def _refusal(self, world: World, refused: Refused) -> Answer:
-        problem, template = self.program.problem_for(refused.event, self.program.dialect)
+        problem, template = self.program.problem_for(refused.event, self._dialect)
         explanation = {
             "journal": world.journal.next_number,
             "problem": problem.name,
