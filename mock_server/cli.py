@@ -172,6 +172,7 @@ def _welcome(program: "Program", settings: Settings, url: str) -> str:
             f"  base URL  {url}",
             f"  API key   {keys}",
             f"  profile   {program.profile.name}",
+            f"  dialect   {program.dialect}",
             f"  clock     {clock}",
             *_curl(program, url, key),
         ]
@@ -193,7 +194,7 @@ def _curl(program: "Program", url: str, key: str) -> list[str]:
                 "  try it:",
                 f"curl {url}{compiled.operation.path} \\",
                 '  -H "Content-Type: application/json" \\',
-                f'  -H "Authorization: Bearer {key}" \\',
+                f'  -H "{program.spec.auth.header_line(key)}" \\',
                 f"  -d {shlex.quote(body)}",
             ]
     return []

@@ -94,7 +94,7 @@ class Endpoint:
         self.program, self.worlds, self.auth, self.scenarios = program, worlds, auth, scenarios
         self.crashes = 0
         self.own_base_url = own_base_url
-        self._explain, self._media_base_url = explain, media_base_url
+        self._dialect, self._explain, self._media_base_url = program.dialect, explain, media_base_url
         self._callback_refusal = callback_refusal
         self._base_urls: dict[tuple[str, bytes | None], str] = {}
         self._act = {"submit": self._submit, "query": self._query, "list": self._list, "cancel": self._cancel}
@@ -205,8 +205,8 @@ class Endpoint:
         if step is not None:
             raise self._refused_by(step, task.id)
         # What is answered is the task as it was created, however soon it moves on.
-        scene = Scene(task, 0, world.tag, world.request_id())
-        reply = compiled.replies[scenario.dialect or self.program.dialect].render(scene)
+        template = compiled.replies[scenario.dialect or self._dialect]
+        reply = template.render(Scene(task, 0, world.tag, world.request_id()))
         explanation = self._hints(world, notes, warnings, task.scenario) if notes or warnings or task.scenario else None
         return Answer(Reply(compiled.status, reply, self._headers(explanation)), task.id, explanation)
 
@@ -238,7 +238,7 @@ class Endpoint:
         if task is None or task.type != call.compiled.task_type.name:
             explanation = self._unknown_task_explanation(call.world, call.compiled, name, task)
             raise Refused("task-unknown", explanation, dialect=scenario.dialect)
-        return task, scenario.dialect or self.program.dialect
+        return task, scenario.dialect or self._dialect
 
     def _shown(self, call: Call, task: Task, now_ms: int, dialect: str) -> Answer:
         world, compiled = call.world, call.compiled
@@ -257,7 +257,7 @@ class Endpoint:
         scenes = [scene_at(task, now_ms, world.tag, request_id) for task in tasks]
         base_url = self._base_url(call.incoming.scheme, call.headers.get(b"host"))
         page = PageScene(scenes, request_id, base_url, next_cursor)
-        return Answer(Reply(compiled.status, compiled.replies[scenario.dialect or self.program.dialect].render(page)))
+        return Answer(Reply(compiled.status, compiled.replies[scenario.dialect or self._dialect].render(page)))
 
     def _page(self, world: World, compiled: Compiled, values: Mapping[str, Any]) -> tuple[Sequence[Task], str | None]:
         """The tasks of a page, and the cursor of the next: the id of the last, where there are more."""
@@ -326,7 +326,7 @@ class Endpoint:
         return Refused("violation", explanation, detail=detail)
 
     def _refusal(self, world: World, refused: Refused) -> Answer:
-        problem, template = self.program.problem_for(refused.event, refused.dialect or self.program.dialect)
+        problem, template = self.program.problem_for(refused.event, refused.dialect or self._dialect)
         explanation = {
             "journal": world.journal.next_number,
             "problem": problem.name,

@@ -61,15 +61,18 @@ class _Walk:
             raise self.document.error((*pointer, *place), reason)
 
     def errors(self, name: str, value: Any) -> list[tuple[Pointer, str]]:
-        """The deepest complaint first: it is the one that names the slip."""
+        """The deepest complaint first: it is the one that names the slip. So does a member that is not known."""
         validator = self.validators.get(name)
         if validator is None:
             schema = {"$ref": f"#/$defs/{name}", "$defs": self.definitions}
             validator = self.validators[name] = jsonschema_rs.Draft202012Validator(schema)
         if validator.is_valid(value):
             return []
-        found = [(tuple(error.instance_path), _reason(error.message)) for error in validator.iter_errors(value)]
-        return sorted(found, key=lambda each: -len(each[0]))
+        found = sorted(
+            validator.iter_errors(value),
+            key=lambda error: (-len(error.instance_path), error.schema_path[-1] != "additionalProperties"),
+        )
+        return [(tuple(error.instance_path), _reason(error.message)) for error in found]
 
 
 def _escaped(pointer: Pointer) -> list[str]:

@@ -22,7 +22,7 @@ from mock_server.lifecycle import step_index
 from mock_server.names import nearest
 from mock_server.pointers import parse, reader
 from mock_server.schemas import compile_schema
-from mock_server.spec import Delivery, Spec, TaskType
+from mock_server.spec import ROLES, Delivery, Spec, TaskType
 from mock_server.task import Task
 from mock_server.templates import Expression, Language, Template, TemplateError
 
@@ -79,10 +79,13 @@ class Replies:
         self.templates: dict[str, Mapping[str, Template]] = {}
         self.callbacks: dict[str, Template] = {}
         for dialect in spec.dialects.values():
-            own = dialect.replies.get(task_type.name, {})
-            self.templates[dialect.name] = usual | {
-                role: compiled(role, shape.body, shape.pointer) for role, shape in own.items()
-            }
+            templates = dict(usual)
+            for role in ROLES:
+                if (shape := dialect.shape_for(task_type, role)) is not None:
+                    templates[role] = compiled(role, shape.body, shape.pointer)
+                elif (like := task_type.reply_for(role)) in usual:
+                    templates[role] = usual[like]
+            self.templates[dialect.name] = templates
             if callback is not None:
                 shape = dialect.callbacks.get(task_type.name)
                 self.callbacks[dialect.name] = compiled("", shape.body, shape.pointer) if shape else callback

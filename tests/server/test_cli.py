@@ -79,6 +79,12 @@ def test_a_bad_body_shows_all_that_is_wrong(capsys: pytest.CaptureFixture[str], 
     assert out.endswith("3 violations, 2 warnings under the profile kling@2026-06-17\n")
 
 
+def test_a_body_is_checked_for_the_operation_that_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "body.json").write_text('{"image": "https://example.com/1.png"}')
+    assert run(capsys, "validate", "body.json", "--operation", "createImage2Video")[0] == 0
+    assert run(capsys, "validate", "body.json", "--operation", "createText2Video")[0] == 1
+
+
 def test_violations_are_there_as_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "body.json").write_text("{}")
     status, out, _ = run(capsys, "validate", "body.json", "--json", "--profile", "page")
@@ -109,6 +115,8 @@ def test_what_is_not_json_cannot_be_checked(
         (("rules", "--profile", "pages"), "there is no profile 'pages'; there are page, kling"),
         (("rules", "--spec", "nothing.yaml"), "nothing.yaml: No such file"),
         (("serve", "--scenario", "instnat"), "did you mean instant?"),
+        (("serve", "--dialect", "gateway"), "no dialect 'gateway'; did you mean gateway-wrapper?"),
+        (("validate", "--operation", "createText2Vidoe", "-"), "did you mean createText2Video?"),
     ],
 )
 def test_what_is_wrong_is_one_line_and_status_2(
