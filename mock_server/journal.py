@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable
-from itertools import chain
 from typing import Any, Literal
 
 import msgspec
@@ -57,7 +56,7 @@ class Journal:
         if len(incoming.body) > _KEPT_BODY_BYTES_MAX or (reply and len(reply.body) > _KEPT_BODY_BYTES_MAX):
             incoming, reply = _shortened(incoming, reply)
         size = _ENTRY_BYTES + len(incoming.path) + len(incoming.query) + len(incoming.body)
-        size += sum(map(len, chain.from_iterable(incoming.headers))) + (len(reply.body) if reply else 0)
+        size += sum([len(name) + len(value) for name, value in incoming.headers]) + (len(reply.body) if reply else 0)
         if explanation is not None:
             size += len(msgspec.json.encode(explanation))
         self._keep(size, Exchange(self.next_number, at_ms, incoming, reply, operation, task_id, explanation))

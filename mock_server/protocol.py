@@ -52,8 +52,8 @@ class TwinProtocol(HttpToolsProtocol):
         self.parts: list[bytes] | None = None
         self.room = 0
         self.path = self.query = b""
-        # The headers of every reply, as uvicorn has them and as bytes: it makes new ones each second.
-        self._usual_headers: Headers = []
+        # The headers of every reply, as uvicorn has them (it makes new ones each second) and as bytes.
+        self._usual_headers: Headers | None = None
         self._usual_lines = b""
 
     # What comes in
@@ -90,7 +90,10 @@ class TwinProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take in a header; what comes after the body, a trailer, is none."""
         if self.in_head:
-            super().on_header(name, value)
+            name = name.lower()
+            self.headers.append((name, value))
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
 
     def on_headers_complete(self) -> None:
         """The head has ended, and tells who answers; what comes now is body."""
@@ -130,9 +133,11 @@ class TwinProtocol(HttpToolsProtocol):
             return
         self.in_head = True
         if self.parts is not None:
-            incoming = self.incoming(b"".join(self.parts))
+            incoming = self.incoming()
+            # One of HTTP/1.0 is not kept, whatever the client says.
+            keep_alive = self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
             self.parts = None
-            self.put(incoming, self.app.endpoint.answer(incoming), keep_alive=self.keep_alive)
+            self.put(incoming, self.app.endpoint.answer(incoming), keep_alive=keep_alive)
             self.server_state.total_requests += 1
         elif not self.transport.is_closing():
             super().on_message_complete()
@@ -140,12 +145,14 @@ class TwinProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended, perhaps in the middle of a request."""
         if self.parts is not None:
-            self.app.endpoint.client_left(self.incoming(b"".join(self.parts)))
+            self.app.endpoint.client_left(self.incoming())
             self.parts = None
         super().connection_lost(exc)
 
-    def incoming(self, body: bytes) -> Incoming:
-        """Return the request that has come in, with this body."""
+    def incoming(self) -> Incoming:
+        """Return the request, as far as it has come in."""
+        parts = self.parts or [b""]
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
         method = self.parser.get_method().decode("ascii")
         return Incoming(method, self.path, self.query, self.headers, body, self.scheme or "http")
 
@@ -154,34 +161,22 @@ class TwinProtocol(HttpToolsProtocol):
         length = next((value for name, value in self.headers if name == b"content-length"), b"0")
         return int(length) if length.isdigit() else 0
 
-    @property
-    def keep_alive(self) -> bool:
-        """Whether the client wants the connection kept. One of HTTP/1.0 is not kept, whatever it says."""
-        return bool(self.parser.should_keep_alive()) and self.parser.get_http_version() != "1.0"
-
     # What goes out
 
     def put(self, incoming: Incoming, reply: Reply, *, keep_alive: bool) -> None:
         """Put a reply on the wire. How its bytes go there is said here and nowhere else."""
-        head = [
-            STATUS_LINE[reply.status],
-            self._usual(),
-            b"content-type: application/json\r\ncontent-length: %d\r\n" % len(reply.body),
-            *[b"%s: %s\r\n" % header for header in reply.headers],
-            b"\r\n" if keep_alive else b"connection: close\r\n\r\n",
-        ]
-        if incoming.method != "HEAD":
-            head.append(reply.body)
-        self.transport.write(b"".join(head))
+        if self._usual_headers is not self.server_state.default_headers:
+            self._usual_headers = self.server_state.default_headers
+            lines = b"".join([b"%s: %s\r\n" % header for header in self._usual_headers])
+            self._usual_lines = lines + b"content-type: application/json\r\ncontent-length: "
+        more = b"".join([b"%s: %s\r\n" % header for header in reply.headers]) if reply.headers else b""
+        if not keep_alive:
+            more += b"connection: close\r\n"
+        body = reply.body if incoming.method != "HEAD" else b""
+        head = STATUS_LINE[reply.status]
+        self.transport.write(b"%b%b%d\r\n%b\r\n%b" % (head, self._usual_lines, len(reply.body), more, body))
         if not keep_alive:
             self.transport.close()
-
-    def _usual(self) -> bytes:
-        headers = self.server_state.default_headers
-        if headers is not self._usual_headers:
-            self._usual_headers = headers
-            self._usual_lines = b"".join([b"%s: %s\r\n" % header for header in headers])
-        return self._usual_lines
 
     # What is left to uvicorn
 

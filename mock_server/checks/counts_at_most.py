@@ -13,15 +13,12 @@ def make(arguments: Mapping[str, Any]) -> Callable[[Any, str | None, Container[s
     alone_max, beside_max = int(arguments["at-most"]), int(arguments["at-most-beside"])
 
     def check(body: Any, external_id: str | None, used: Container[str]) -> list[tuple[str, Any]]:
-        counts = [_count(read(body)) for _, read in lists]
-        most = beside_max if _count(beside(body)) else alone_max
+        counts = [len(value) if (value := read(body)).__class__ is list else 0 for _, read in lists]
+        beside_it = beside(body)
+        most = beside_max if beside_it.__class__ is list and beside_it else alone_max
         if sum(counts) <= most:
             return []
         named = " and ".join(f"{count} in {pointer}" for count, (pointer, _) in zip(counts, lists, strict=True))
         return [("", named)]
 
     return check
-
-
-def _count(value: Any) -> int:
-    return len(value) if isinstance(value, list) else 0
