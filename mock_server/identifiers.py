@@ -43,7 +43,7 @@ def uuid_ids(chance: Random) -> Callable[[], str]:
     def draw() -> str:
         nonlocal start
         start = (start + step) & 0xFFFF_FFFF
-        return "%08x%s" % (start, end)
+        return f"{start:08x}{end}"
 
     return draw
 
