@@ -56,7 +56,10 @@ class Journal:
         if len(incoming.body) > _KEPT_BODY_BYTES_MAX or (reply and len(reply.body) > _KEPT_BODY_BYTES_MAX):
             incoming, reply = _shortened(incoming, reply)
         size = _ENTRY_BYTES + len(incoming.path) + len(incoming.query) + len(incoming.body)
-        size += sum([len(name) + len(value) for name, value in incoming.headers]) + (len(reply.body) if reply else 0)
+        for name, value in incoming.headers:
+            size += len(name) + len(value)
+        if reply is not None:
+            size += len(reply.body)
         if explanation is not None:
             size += len(msgspec.json.encode(explanation))
         self._keep(size, Exchange(self.next_number, at_ms, incoming, reply, operation, task_id, explanation))
