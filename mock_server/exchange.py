@@ -18,6 +18,16 @@ class Incoming(msgspec.Struct, frozen=True, gc=False):
     scheme: str = "http"
 
 
+class Head(msgspec.Struct, frozen=True, gc=False):
+    """What was read in a head that came in one piece with its body, and asked to keep the connection."""
+
+    method: str
+    path: bytes
+    query: bytes
+    headers: Headers
+    body_bytes: int
+
+
 class Reply(msgspec.Struct, frozen=True, gc=False):
     """What to send back. The body is JSON; `headers` come besides content-type and content-length."""
 

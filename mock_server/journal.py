@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable
-from itertools import chain, islice
+from itertools import islice
 from typing import Any, Literal
 
 import msgspec
@@ -73,7 +73,10 @@ class Journal:
         if cut:
             incoming, reply = _shortened(incoming, reply)
         size = _ENTRY_BYTES + len(incoming.path) + len(incoming.query) + len(incoming.body)
-        size += sum(map(len, chain.from_iterable(incoming.headers))) + (len(reply.body) if reply else 0)
+        for name, value in incoming.headers:
+            size += len(name) + len(value)
+        if reply is not None:
+            size += len(reply.body)
         if explanation is not None:
             size += len(msgspec.json.encode(explanation))
         self._keep(

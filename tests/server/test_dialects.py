@@ -76,7 +76,7 @@ def test_on_success_the_address_of_the_video_stands_in_the_reason_for_failure(ga
 
 
 def test_a_failure_is_told_inside_and_outside(wrapped: Program) -> None:
-    gateway = Caller(make_twin(Settings(clock="manual", outcome="content-risk"), wrapped))
+    gateway = Caller(make_twin(Settings(clock="manual", scenario="always-failed; reason=content-risk"), wrapped))
     task_id = told(gateway.submit())["id"]
     gateway.finish(task_id)
     data = told(gateway.query(task_id))["data"]
