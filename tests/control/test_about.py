@@ -186,10 +186,9 @@ async def test_no_page_lets_another_origin_in(steward: Steward) -> None:
 
 @pytest.mark.parametrize("host", ["[::", "a b", "x?limit=1", "", "é"])
 async def test_a_host_header_that_is_none_is_refused_like_any_other(steward: Steward, host: str) -> None:
-    headers = [("authorization", "Bearer sk-test"), ("host", host.encode("latin-1").decode("latin-1"))]
-    refused(await steward.http.get("/_mock/journal", headers=[(n, v.encode("latin-1")) for n, v in headers]), 403)
-    answer = await steward.http.get("/_mock/health", headers=[(n, v.encode("latin-1")) for n, v in headers])
-    assert answer.status_code == 200
+    headers = [(b"authorization", b"Bearer sk-test"), (b"host", host.encode("latin-1"))]
+    refused(await steward.http.get("/_mock/journal", headers=headers), 403)
+    assert (await steward.http.get("/_mock/health", headers=headers)).status_code == 200
 
 
 async def test_a_body_is_bounded(steward: Steward) -> None:
