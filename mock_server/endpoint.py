@@ -193,7 +193,7 @@ class Endpoint:
             None if scenario is self.scenarios.default else scenario,
         )
         world.store.add(task)
-        world.tally.task(task.type)
+        world.tally.tasks[task.type] += 1
         if world.slots.limit is not None:
             world.slots.take(submission.slot_group(body), plan.ends_at_ms)
         if submission.delivery is not None and (url := submission.callback_url(body)) is not None:

@@ -46,7 +46,12 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     operation: str | None
     task_id: str | None
     explanation: dict[str, Any] | None
-    # When it was recorded, in real time: the world's clock may stand still.
-    real_ms: int = 0
+    # When it was recorded, in real time since 1970: the world's clock may stand still.
+    real_ns: int = 0
     # Whether of a long body only the beginning was kept.
     cut: bool = False
+
+    @property
+    def real_ms(self) -> int:
+        """When it was recorded, in milliseconds of real time."""
+        return self.real_ns // 1_000_000

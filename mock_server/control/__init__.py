@@ -81,6 +81,7 @@ def make_own_pages(twin: Twin) -> "ASGIApp":
 
 
 def _not_found(twin: Twin, request: Request) -> Response:
-    near = nearest(request.url.path, sorted({page.path for page in PAGES}))
-    detail = f"{shown(request.url.path)} is not here; {near} See docs/control-api.md and /_mock/control.yaml"
+    path = request.scope["path"]
+    near = nearest(path, sorted({page.path.replace(":path}", "}") for page in PAGES}))
+    detail = f"{shown(path)} is not here; {near} (docs/control-api.md and /_mock/control.yaml tell of all pages)"
     return problem(ControlError(HTTPStatus.NOT_FOUND, detail), redactor_for(twin, request))

@@ -128,7 +128,8 @@ class Resource:
             check_guard(self._twin.settings, request)
         if page.access == "world":
             world = find_world(self._twin, request)
-        query = Query(request.url.query, page.query)
+        # Not by the request's URL: what stands in the Host header is a part of that.
+        query = Query(request.scope["query_string"].decode("latin-1"), page.query)
         return await page.answer(Asked(self._twin, request, query, world, redactor))
 
     def _crash(self, error: Exception, redactor: Redactor) -> ASGIApp:

@@ -184,6 +184,13 @@ async def test_no_page_lets_another_origin_in(steward: Steward) -> None:
         assert not [name for name in answer.headers if name.startswith("access-control-")]
 
 
+@pytest.mark.parametrize("host", ["[::", "a b", "x?limit=1", "", "é"])
+async def test_a_host_header_that_is_none_is_refused_like_any_other(steward: Steward, host: str) -> None:
+    headers = [(b"authorization", b"Bearer sk-test"), (b"host", host.encode("latin-1"))]
+    refused(await steward.http.get("/_mock/journal", headers=headers), 403)
+    assert (await steward.http.get("/_mock/health", headers=headers)).status_code == 200
+
+
 async def test_a_body_is_bounded(steward: Steward) -> None:
     answer = await steward.http.post("/_mock/reset", content=b" " * 70_000, headers=steward.headers)
     refused(answer, 413, "65536")

@@ -58,7 +58,7 @@ async def test_a_stream_ends_when_its_world_is_reset_and_the_others_go_on(twin: 
     await until(lambda: len(twin.readers) == 2)
     await one.post("reset")
     await readers[0].done
-    assert readers[0].events == [("end", {"reason": "the world was reset"})]
+    assert readers[0].events == [("end", {"reason": "this world was reset or closed"})]
     two.created()
     await until(lambda: readers[1].numbers() == [1])
     await readers[1].leave()

@@ -142,7 +142,7 @@ async def test_under_a_system_clock_a_callback_that_is_due_later_is_waited_for(p
 async def test_a_wait_ends_when_its_world_is_reset(steward: Steward) -> None:
     waiting = await started(steward)
     await steward.post("reset")
-    refused(await waiting, 409, "reset meanwhile")
+    refused(await waiting, 409, "was reset or closed meanwhile")
 
 
 async def test_a_wait_ends_when_the_server_stops(steward: Steward) -> None:

@@ -11,7 +11,7 @@ from mock_server.clock import CLOCK_MS_MAX, MANUAL_START_MS
 from mock_server.program import Program
 from mock_server.settings import Settings
 from mock_server.twin import Twin, make_twin
-from tests.control.support import CALLBACK_URL, FakePost, Steward, good, refused, until
+from tests.control.support import CALLBACK_URL, FakePost, Steward, good, quiet, refused, until
 
 PAGES = ("journal", "tasks", "callbacks", "ledger", "clock")
 
@@ -48,15 +48,6 @@ async def make_a_move(steward: Steward, move: str) -> None:
         case _:
             steward.caller.query("1")
     await quiet(steward)
-
-
-async def quiet(steward: Steward) -> None:
-    """Wait until every callback that is due has been sent."""
-    world = steward.caller.world
-    now_ms = world.clock.now_ms()
-    await until(
-        lambda: not steward.twin.callbacks.under_way(world) and all(each.due_ms > now_ms for each in world.outbox)
-    )
 
 
 moves = st.lists(st.sampled_from(MOVES), max_size=8)
