@@ -102,7 +102,8 @@ def _status_chooser(delivery: Delivery | None) -> Callable[[Any], tuple[str, ...
         names = asked(body)
         if not isinstance(names, list):
             return otherwise
-        return tuple([status for name in names if isinstance(name, str) for status in events.get(name, ())])
+        wanted = dict.fromkeys(status for name in names if isinstance(name, str) for status in events.get(name, ()))
+        return tuple(wanted)
 
     return choose
 
