@@ -21,7 +21,7 @@ from mock_server.identifiers import derived_uuid
 from mock_server.lifecycle import step_index
 from mock_server.names import nearest
 from mock_server.pointers import parse, reader
-from mock_server.schemas import compile_schema
+from mock_server.schemas import compile_schema, missing_member
 from mock_server.spec import ROLES, Delivery, Spec, TaskType
 from mock_server.task import Task
 from mock_server.templates import Expression, Language, Template, TemplateError
@@ -65,6 +65,9 @@ class Replies:
     def __init__(self, spec: Spec, task_type: TaskType, delivery: Delivery | None) -> None:
         """Compile; raise SpecError for an unknown expression."""
         self._inputs: dict[tuple[str, ...], Callable[[Any], Any]] = {}
+        self._schema = next(
+            each.body_schema for each in spec.operations if each.task_type == task_type.name and each.role == "submit"
+        )
         language = _task_language(spec, task_type, self._input_index)
         page_language = _page_language(language)
 
@@ -90,6 +93,8 @@ class Replies:
 
     def _input_index(self, pointer: str) -> int:
         parts = parse(pointer)
+        if reason := missing_member(self._schema, parts):
+            raise ValueError(reason)
         self._inputs.setdefault(parts, reader(parts))
         return list(self._inputs).index(parts)
 
