@@ -65,9 +65,6 @@ class Replies:
     def __init__(self, spec: Spec, task_type: TaskType, delivery: Delivery | None) -> None:
         """Compile; raise SpecError for an unknown expression."""
         self._inputs: dict[tuple[str, ...], Callable[[Any], Any]] = {}
-        self._schema = next(
-            each.body_schema for each in spec.operations if each.task_type == task_type.name and each.role == "submit"
-        )
         language = _task_language(spec, task_type, self._input_index)
         page_language = _page_language(language)
 
@@ -93,8 +90,6 @@ class Replies:
 
     def _input_index(self, pointer: str) -> int:
         parts = parse(pointer)
-        if reason := missing_member(self._schema, parts):
-            raise ValueError(reason)
         self._inputs.setdefault(parts, reader(parts))
         return list(self._inputs).index(parts)
 
@@ -146,7 +141,13 @@ def _page_language(of_an_item: Language) -> Language:
 def _task_language(spec: Spec, task_type: TaskType, input_index: Callable[[str], int]) -> Language:
     units = _units(spec, task_type)
 
+    request = next(
+        each.body_schema for each in spec.operations if (each.task_type, each.role) == (task_type.name, "submit")
+    )
+
     def from_body(pointer: str) -> Expression:
+        if reason := missing_member(request, parse(pointer)):
+            raise ValueError(reason)
         index = input_index(pointer)
         return Expression(lambda scene: scene.task.inputs[index], optional=True)
 
