@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from mock_server.clock import CLOCK_MS_MAX
 from mock_server.document import Pointer
 from mock_server.identifiers import derived_uuid
 from mock_server.lifecycle import step_index
@@ -217,6 +218,8 @@ def _shown(at_ms: int | None, show: Callable[[int], Any]) -> Any:
 
 
 def _iso(at_ms: int) -> str:
+    # A clock that runs fast may get past the last moment that a date can name.
+    at_ms = min(at_ms, CLOCK_MS_MAX)
     moment = datetime.datetime.fromtimestamp(at_ms // 1_000, datetime.UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{at_ms % 1_000:03d}Z"
 
