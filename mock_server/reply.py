@@ -16,12 +16,13 @@ from typing import Any
 
 import msgspec
 
+from mock_server.clock import CLOCK_MS_MAX
 from mock_server.document import Pointer
 from mock_server.identifiers import derived_uuid
 from mock_server.lifecycle import step_index
 from mock_server.names import nearest
 from mock_server.pointers import parse, reader
-from mock_server.schemas import compile_schema
+from mock_server.schemas import compile_schema, missing_member
 from mock_server.spec import ROLES, Delivery, Spec, TaskType
 from mock_server.task import Task
 from mock_server.templates import Expression, Language, Template, TemplateError
@@ -143,7 +144,13 @@ def _page_language(of_an_item: Language) -> Language:
 def _task_language(spec: Spec, task_type: TaskType, input_index: Callable[[str], int]) -> Language:
     units = _units(spec, task_type)
 
+    request = next(
+        each.body_schema for each in spec.operations if (each.task_type, each.role) == (task_type.name, "submit")
+    )
+
     def from_body(pointer: str) -> Expression:
+        if reason := missing_member(request, parse(pointer)):
+            raise ValueError(reason)
         index = input_index(pointer)
         return Expression(lambda scene: scene.task.inputs[index], optional=True)
 
@@ -213,6 +220,8 @@ def _shown(at_ms: int | None, show: Callable[[int], Any]) -> Any:
 
 
 def _iso(at_ms: int) -> str:
+    # A clock that runs fast may get past the last moment that a date can name.
+    at_ms = min(at_ms, CLOCK_MS_MAX)
     moment = datetime.datetime.fromtimestamp(at_ms // 1_000, datetime.UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{at_ms % 1_000:03d}Z"
 

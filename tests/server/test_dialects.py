@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
@@ -11,9 +12,10 @@ import pytest
 
 from mock_server.dialects import choose_dialect
 from mock_server.program import Program
-from mock_server.reply import ProblemScene
+from mock_server.reply import ProblemScene, Scene
 from mock_server.settings import Settings
 from mock_server.twin import Twin, load_program, make_twin
+from tests.server.test_reader import SMALL
 from tests.support import MINIMAL, OMNI, Caller, explanation
 
 TEXT, IMAGE = "/kling/v1/videos/text2video", "/kling/v1/videos/image2video"
@@ -147,3 +149,32 @@ def test_the_served_document_is_sound_and_has_the_dialects_schemas(wrapped: Prog
             assert validator.is_valid(json.loads(template.render(SCENE)))
     assert program.openapi()["paths"] != document["paths"]
     assert program.spec.document.root == wrapped.spec.document.root
+
+
+def test_a_callback_has_the_dialects_shape_where_it_has_one(tmp_path: Path) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(SMALL, encoding="utf-8")
+    for dialect, body in (("plain", {"id"}), ("other", {"at"})):
+        program = load_program(Settings(spec=path, dialect=dialect))
+        twin = make_twin(Settings(clock="manual"), program)
+        hook = {"text": "Hello", "hook": "http://127.0.0.1:9/", "events": ["start"]}
+        reply = Caller(twin).submit(hook, "/jobs")
+        assert told(reply).keys() == ({"id", "text"} if dialect == "plain" else {"s"})
+        (delivery,) = Caller(twin).world.outbox.take_all()
+        scene = Scene(delivery.task, delivery.step, "tag")
+        assert json.loads(program.replies["job"].callbacks[dialect].render(scene)).keys() == body
+        operation = program.openapi()["paths"]["/jobs"]["post"]
+        (callback,) = operation["callbacks"]["done"].values()
+        assert callback["post"]["requestBody"]["content"]["application/json"]["schema"] == {"type": "object"}
+
+
+def test_what_is_answered_like_a_submit_is_so_in_a_dialect_too(tmp_path: Path) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(SMALL, encoding="utf-8")
+    caller = Caller(make_twin(Settings(clock="manual"), load_program(Settings(spec=path, dialect="other"))))
+    assert told(caller.submit({"text": "Hello"}, "/jobs")) == {"s": "W"}
+    (task,) = caller.world.store.tasks()
+    assert told(caller.send("POST", f"/jobs/{task.id}/stop")) == {"s": "D"}
+    late = caller.send("POST", f"/jobs/{task.id}/stop")
+    assert late.status == 422
+    assert json.loads(told(late)["text"]).keys() == {"error"}

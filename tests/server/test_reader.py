@@ -68,7 +68,7 @@ components:
     Job:
       type: object
       required: [text]
-      properties: {text: {type: string, x-source: page}, hook: {type: string}}
+      properties: {text: {type: string, x-source: page}, hook: {type: string}, events: {type: array}}
       allOf: [{x-rule: {id: R1, source: page, message: no bad}, properties: {text: {not: {const: bad}}}}]
 x-sources: {page: {confidence: observed, title: A page}}
 x-task-types:

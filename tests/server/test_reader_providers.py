@@ -39,6 +39,21 @@ def library() -> Library:
             "{detail: $problem.body}",
             "no expression '$problem.body'",
         ),
+        ("version: $request.body#/version", "version: $request.body#/versoin", "version: $", "did you mean version?"),
+        (
+            "at: $request.body#/webhook_events",
+            "at: $request.body#/webhok_events",
+            "at: ",
+            "the request has no 'webhok_",
+        ),
+        ("{$request.body#/webhook}", "{$request.body#/webhok}", "webhok", "did you mean webhook?"),
+        ("directive: $request.body#/input", "directive: $request.body#/inputs", "directive:", "did you mean input?"),
+        (
+            "seconds: $request.body#/input/",
+            "seconds: $request.body#/inptu/",
+            "seconds:",
+            "no 'inptu'; did you mean input",
+        ),
         # A reply, a callback or a problem that does not fit its own schema.
         (
             "source: api",
