@@ -1,5 +1,6 @@
 """What a call in process costs, beside httpx's own MockTransport that answers fixed bytes."""
 
+import importlib
 import time
 from collections.abc import Callable
 from statistics import median
@@ -15,7 +16,8 @@ def measure(submission: Submission, *, rounds: int, calls: int) -> tuple[float, 
     """
     try:
         import httpx
-        from mock_server.transport import twin_transport
+
+        twin_transport = importlib.import_module("mock_server.transport").twin_transport
     except ImportError as error:
         raise NotThereError(str(error)) from None
     fixed = b"0" * 213
