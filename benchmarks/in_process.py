@@ -4,21 +4,14 @@ import time
 from collections.abc import Callable
 from statistics import median
 
+import httpx
+
 from benchmarks.requests import Submission
-from benchmarks.servers import NotThereError
+from mock_server.transport import twin_transport
 
 
 def measure(submission: Submission, *, rounds: int, calls: int) -> tuple[float, float]:
-    """Return the seconds of one call through the twin's transport, and through MockTransport: medians of rounds.
-
-    Raise NotThereError where there is no httpx, or no transport.
-    """
-    try:
-        import httpx
-
-        from mock_server.transport import twin_transport
-    except ImportError as error:
-        raise NotThereError(str(error)) from None
+    """Return the seconds of one call through the twin's transport, and through MockTransport: medians of rounds."""
     fixed = b"0" * 213
 
     def answer(request: httpx.Request) -> httpx.Response:

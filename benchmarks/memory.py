@@ -1,4 +1,4 @@
-"""How much memory a live task takes, and the longest pause on the way to many of them: `python -m benchmarks.memory TASKS`.
+"""How much memory a live task takes, and the longest pause on the way to many: `python -m benchmarks.memory TASKS`.
 
 The endpoint is called without a socket, set up as the server sets it up. Everything counts that a task leaves behind:
 its body, plan and ids, its places in the store. A pause is the longest that one submit took: by the processor's time,

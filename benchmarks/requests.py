@@ -1,4 +1,4 @@
-"""What is sent: the first example of the spec's first submit operation, without its receiver, and queries of its tasks."""
+"""What is sent: the example that the spec shows first, without its receiver, and queries of the tasks it makes."""
 
 import re
 from dataclasses import dataclass

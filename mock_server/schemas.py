@@ -15,10 +15,17 @@ def compile_schema(
 
     With `mask`, error messages have it in place of the value, which may be megabytes long.
     """
+    known = document.validators.get((id(schema), mask))
+    if known is not None:
+        validator: jsonschema_rs.Draft202012Validator = known[1]
+        return validator
     try:
-        return jsonschema_rs.Draft202012Validator(schema, validate_formats=True, mask=mask)
+        validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True, mask=mask)
     except (ValueError, TypeError, jsonschema_rs.ValidationError) as error:
         raise document.error(pointer, f"is not a JSON Schema: {getattr(error, 'message', error)}") from None
+    # The schema is kept too: while it lives, no other has its id.
+    document.validators[id(schema), mask] = schema, validator
+    return validator
 
 
 def missing_member(schema: Any, parts: tuple[str, ...]) -> str:

@@ -78,10 +78,10 @@ class TwinServer(uvicorn.Server):
 
 
 def settle_garbage_collector() -> None:
-    """Let the garbage collector look less often, and never again at what lives from the start on."""
-    gc.collect()
+    """Let the garbage collector look less often, and never at what lives from the start on."""
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)
+    gc.enable()
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -45,7 +45,7 @@ class _Known:
         return {
             "delivery": self.id,
             "task_id": booked.task.id if booked else last and last.task_id,
-            "task_status": _status(booked) if booked else last and last.status,
+            "status": _status(booked) if booked else last and last.status,
             "url": booked.url if booked else last and last.url,
             "outcome": self.outcome,
             "due_ms": booked.due_ms if booked else None,

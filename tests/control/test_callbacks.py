@@ -13,7 +13,7 @@ from tests.control.support import CALLBACK_URL, FakePost, Steward, good, refused
 async def outcomes(steward: Steward, **query: Any) -> list[tuple[str, str, int]]:
     """The status, the outcome and the number of attempts of each delivery."""
     listed = (await steward.get("callbacks", **query))["callbacks"]
-    return [(each["task_status"], each["outcome"], len(each["attempts"])) for each in listed]
+    return [(each["status"], each["outcome"], len(each["attempts"])) for each in listed]
 
 
 async def sent(steward: Steward, post: FakePost, *script: int) -> str:
@@ -81,7 +81,7 @@ async def test_a_delivery_is_sent_again_as_it_was(steward: Steward, post: FakePo
     assert (attempt["delivery"], attempt["attempt"], attempt["outcome"]) == (delivery, 2, "delivered")
     (body,) = map(json.loads, post.bodies)
     assert body["task_status"] == "submitted"
-    (entry,) = await steward.entries(kind="callback", task_status="submitted", after=2)
+    (entry,) = await steward.entries(kind="callback", status="submitted", after=2)
     assert (entry["number"], entry["attempt"]) == (attempt["number"], 2)
 
 

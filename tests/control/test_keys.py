@@ -95,7 +95,7 @@ async def said(steward: Steward, key: str) -> list[str]:
         ("POST", "reset", [key]),
     ):
         texts.append((await steward.send(method, page, body)).text)
-    queries = ({key: "x"}, {"status": key}, {"operation": key}, {"task_status": key})
+    queries = ({key: "x"}, {"status": key}, {"operation": key}, {"http_status": key})
     texts += [(await steward.send("GET", page, **query)).text for query in queries for page in pages]
     texts.append((await steward.send("GET", "journal/wait", count=900, timeout="0s")).text)
     return texts
@@ -175,6 +175,6 @@ async def test_the_control_token_is_not_repeated(program: Program) -> None:
     steward.caller.send("GET", "/token-of-ours", headers=[(k.encode(), v.encode()) for k, v in headers.items()])
     answer = await steward.http.get("/_mock/journal", headers=headers)
     assert answer.json()["entries"][0]["request"]["headers"]["x-control-token"] == "[token]"
-    wrong = await steward.http.get("/_mock/journal?status=token-of-ours", headers=headers)
+    wrong = await steward.http.get("/_mock/journal?http_status=token-of-ours", headers=headers)
     assert wrong.status_code == 422
     assert "token-of-ours" not in answer.text + wrong.text

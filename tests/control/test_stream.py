@@ -27,7 +27,7 @@ async def test_what_is_there_comes_first_and_then_what_comes(steward: Steward) -
 
 
 async def test_a_stream_has_what_its_filter_names(steward: Steward) -> None:
-    reader = Reader(steward.twin, KEY, "status=4xx")
+    reader = Reader(steward.twin, KEY, "http_status=4xx")
     for name in ("1", "2"):
         steward.created()
         steward.caller.query(name)

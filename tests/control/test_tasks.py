@@ -111,7 +111,7 @@ async def test_ending_a_task_keeps_its_history_and_sends_what_happened_now(stewa
     await steward.post("clock/advance", {"by": "1s"})
     await steward.post(f"tasks/{task_id}/finish", {"outcome": "success"})
     page = await steward.get("journal/wait", kind="callback", count=3, timeout="30s")
-    assert [each["task_status"] for each in page["entries"]] == ["submitted", "processing", "succeed"]
+    assert [each["status"] for each in page["entries"]] == ["submitted", "processing", "succeed"]
     assert [each["at_ms"] for each in page["entries"]] == [1_767_225_600_000, *[1_767_225_601_000] * 2]
     assert (await steward.get("callbacks", outcome="booked"))["callbacks"] == []
 

@@ -150,7 +150,7 @@ def test_a_server_that_is_told_to_end_ends_its_waits_and_streams(start: StartSer
     with connected(server.port) as stream, connected(server.port) as wait:
         stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         stream.sendall(request("/_mock/journal/stream", key))
-        wait.sendall(request("/_mock/journal/wait?timeout=60s&after=0&status=5xx", key))
+        wait.sendall(request("/_mock/journal/wait?timeout=60s&after=0&http_status=5xx", key))
         eventually(lambda: metric(server.http, "omnimock_journal_readers") == 2, "both readers")
         for _ in range(400 if stopped else 1):
             client.submit({"prompt": "x" * 15_000})

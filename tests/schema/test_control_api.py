@@ -77,7 +77,7 @@ def for_this_twin(program: Program) -> Any:
     for name, names in (
         ("operation", [each.id for each in program.operations]),
         ("problem", list(program.spec.problems)),
-        ("task_status", statuses),
+        ("status", statuses),
     ):
         parameters[name]["schema"] = {"type": "string", "enum": names}
     for each in file["paths"]["/_mock/tasks"]["get"]["parameters"]:

@@ -114,7 +114,7 @@ def test_it_starts_is_processed_and_succeeds_with_the_moments_of_each(caller: Ca
 
 
 def test_a_failure_says_why(replicate: Program) -> None:
-    caller = make(replicate, outcome="out-of-memory")
+    caller = make(replicate, scenario="always-failed; reason=out-of-memory")
     prediction_id = caller.created()["id"]
     caller.move_to_step(prediction_id, 2)
     failed = caller.get(prediction_id)
