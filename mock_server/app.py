@@ -92,7 +92,6 @@ class App:
         self.twin.callbacks.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        self.twin.readers.stop()
         left = await self.twin.callbacks.stop(STOP_GRACE_SECONDS)
         for attempt in left:
             log.warning(
