@@ -120,10 +120,10 @@ async def test_a_delivery_that_is_not_over_is_not_sent_again(steward: Steward, p
     await until(lambda: len(steward.caller.journal) == 2)
 
 
-async def test_an_unknown_delivery_is_refused_with_the_nearest(steward: Steward, post: FakePost) -> None:
+async def test_an_unknown_delivery_is_refused_and_where_to_look_is_told(steward: Steward, post: FakePost) -> None:
     delivery = await sent(steward, post)
     answer = await steward.send("POST", f"callbacks/{delivery[:-1]}9/redeliver")
-    refused(answer, 404, "did you mean", "GET /_mock/callbacks")
+    refused(answer, 404, "GET /_mock/callbacks")
     refused(await steward.send("POST", f"callbacks/{delivery}/redeliver", {"now": 1}), 422, "no member 'now'")
     assert len(post.bodies) == 1
 
