@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import json
 import platform
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,11 +23,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not Path("/proc/self/stat").exists():
         sys.stderr.write("error: the processor time and the memory of servers are read from /proc, which is Linux's\n")
         return 2
+    # Asked to end, it ends what it has started.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
     rounds = chosen.rounds or (2 if chosen.quick else 7)
     seconds = chosen.seconds or (0.3 if chosen.quick else 1.0)
     tasks = chosen.tasks or (20_000 if chosen.quick else 1_000_000)
     starts = chosen.starts or (2 if chosen.quick else 9)
-    cores, submission, ours = Cores.choose(realtime=chosen.realtime), read_submission(), our_kinds()
+    cores, submission, ours = Cores.choose(), read_submission(), our_kinds()
     report = Report(
         {
             "python": platform.python_version(),
@@ -92,7 +95,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report here too, as JSON")
     parser.add_argument("--peers", type=Path, metavar="DIR", help="a folder with one folder for each peer")
     parser.add_argument("--only", type=lambda text: text.split(","), metavar="NAMES", help="these peers, by commas")
-    parser.add_argument("--realtime", action="store_true", help="let no other program in between (needs root)")
     parser.add_argument("--rounds", type=int, help="rounds of load; each lasts --seconds for each server and operation")
     parser.add_argument("--seconds", type=float, help="how long one round loads one server with one operation")
     parser.add_argument("--starts", type=int, help="how often each server is started")

@@ -17,7 +17,6 @@ from benchmarks.load import LoadError, fetch
 _START_SECONDS_MAX = 30.0
 _GLANCE_SECONDS = 0.001
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
-_REALTIME_PRIORITY = 5
 
 
 class NotThereError(Exception):
@@ -57,20 +56,17 @@ class Cores:
 
     server: int | None
     load: int | None
-    realtime: bool = False
 
     @classmethod
-    def choose(cls, *, realtime: bool) -> "Cores":
+    def choose(cls) -> "Cores":
         """Return the first core for the servers, and the last for the load."""
         cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-        return cls(cores[0], cores[-1], realtime) if len(cores) > 1 else cls(None, None, realtime)
+        return cls(cores[0], cores[-1]) if len(cores) > 1 else cls(None, None)
 
     def pin(self, pid: int, core: int | None) -> None:
         """Keep a process (0 is this one) on its core, and what it starts too."""
         if core is not None:
             os.sched_setaffinity(pid, {core})
-        if self.realtime:
-            os.sched_setscheduler(pid, os.SCHED_FIFO, os.sched_param(_REALTIME_PRIORITY))
 
 
 class Running:
