@@ -36,13 +36,28 @@ class Load:
 
 
 class _Connection:
-    __slots__ = ("came", "sent_at", "socket")
+    """One connection, what has come of its next answer, and how long its last answer and that one's head were."""
+
+    __slots__ = ("came", "head_bytes", "send", "sent_at", "size", "socket", "take")
 
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=_SILENCE_SECONDS_MAX)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.send, self.take = self.socket.sendall, self.socket.recv
         self.came = b""
         self.sent_at = 0.0
+        self.size = self.head_bytes = 0
+
+    def is_like_the_last(self, came: bytes) -> bool:
+        """Tell quickly that an answer is whole: it is as long as the last one, and so is its head."""
+        return len(came) == self.size and came.startswith(b"\r\n\r\n", self.head_bytes)
+
+    def is_whole(self, came: bytes) -> bool:
+        """Tell whether `came` is a whole answer, and remember how long it is."""
+        if not is_whole(came):
+            return False
+        self.size, self.head_bytes = len(came), came.find(b"\r\n\r\n")
+        return True
 
 
 def is_whole(came: bytes) -> bool:
@@ -73,6 +88,8 @@ def run_load(
     try:
         for number in by_number:
             poll.register(number, select.POLLIN)
+            # With a timeout each call would ask the kernel first whether it may; here the poll has told.
+            by_number[number].socket.setblocking(True)
         return _drive(poll, by_number, requests, seconds, answers_max)
     finally:
         for each in by_number.values():
@@ -93,7 +110,7 @@ def _drive(
     ends = started + seconds
     for each in by_number.values():
         each.sent_at = clock()
-        each.socket.sendall(requests[sent % count])
+        each.send(requests[sent % count])
         sent += 1
     while now < ends and (answers_max is None or len(latencies) < answers_max):
         ready = poll.poll(_SILENCE_SECONDS_MAX * 1_000)
@@ -101,12 +118,12 @@ def _drive(
             raise LoadError(f"no answer came for {_SILENCE_SECONDS_MAX:g} s")
         for number, _ in ready:
             each = by_number[number]
-            came = each.socket.recv(65_536)
+            came = each.take(65_536)
             if not came:
                 raise LoadError(f"the server closed a connection; it had sent {each.came[:200]!r}")
             if each.came:
                 came = each.came + came
-            if not is_whole(came):
+            if not (each.is_like_the_last(came) or each.is_whole(came)):
                 each.came = came
                 continue
             if not came.startswith(b"HTTP/1.1 200"):
@@ -115,7 +132,7 @@ def _drive(
             now = clock()
             latencies.append(now - each.sent_at)
             each.sent_at = now
-            each.socket.sendall(requests[sent % count])
+            each.send(requests[sent % count])
             sent += 1
     return Load(len(latencies), now - started, latencies)
 

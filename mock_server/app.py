@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from mock_server.exchange import Incoming, Reply
+from mock_server.exchange import Head, Incoming, Reply
 from mock_server.twin import Twin
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ class App:
     def __init__(self, twin: Twin) -> None:
         self.twin, self.endpoint, self.body_bytes_max = twin, twin.endpoint, twin.settings.body_bytes_max
         self._own: ASGIApp | None = None
+        # What the protocol class has read in the heads of requests, by their bytes.
+        self.known_heads: dict[bytes, Head] = {}
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Serve one connection's request, or the life of the application."""

@@ -44,10 +44,7 @@ class Auth:
         """Without `api_keys` any key opens a world of its own; with them, no other key does."""
         self._worlds, self._api_keys, self._claim = worlds, frozenset(api_keys), scheme.world_claim
         self.header = scheme.header.encode()
-        # As one writes it: `Authorization: Bearer YOUR_KEY`, or `X-Api-Key: YOUR_KEY`.
-        name = "-".join(part.capitalize() for part in scheme.header.split("-"))
-        self._name, self._word = name, scheme.word
-        self._example = f"{name}: {scheme.word} YOUR_KEY" if scheme.word else f"{name}: YOUR_KEY"
+        self._name, self._word, self._example = scheme.header_name, scheme.word, scheme.header_line("YOUR_KEY")
         word = re.escape(scheme.word.encode()) + b" +" if scheme.word else b""
         self._form = re.compile(word + _KEY, re.IGNORECASE)
         self._wall_seconds = wall_seconds
@@ -61,6 +58,13 @@ class Auth:
         if credential.not_before is not None or credential.expires is not None:
             self._check_times(credential)
         return self._worlds.open(credential.key)
+
+    def key(self, header: bytes | None) -> str | None:
+        """Return the key that a header names, where it is a good one. No world is opened."""
+        try:
+            return (self._known.get(header or b"") or self._read(header)).key
+        except Refused:
+            return None
 
     def _read(self, header: bytes | None) -> _Credential:
         if header is None or not header.strip():

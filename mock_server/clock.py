@@ -36,9 +36,10 @@ class SystemClock:
             raise ValueError(f"a time scale is above 0 and at most 1000000, not {scale}")
         self.scale = scale
         origin_ns, started_ns = wall_ns(), monotonic_ns()
+        ahead_ns = origin_ns - started_ns
 
         def plain_now_ms() -> int:
-            return (origin_ns + monotonic_ns() - started_ns) // 1_000_000
+            return (ahead_ns + monotonic_ns()) // 1_000_000
 
         def scaled_now_ms() -> int:
             return (origin_ns + int((monotonic_ns() - started_ns) * scale)) // 1_000_000

@@ -1,14 +1,16 @@
 """One operation of the spec, compiled under a profile: what the endpoint needs to answer it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mock_server.document import Pointer
 from mock_server.media import Library, MediaFile
 from mock_server.parameters import Parameters
 from mock_server.pointers import parse, reader
 from mock_server.reply import Replies
 from mock_server.rules import Profile
+from mock_server.schemas import missing_member
 from mock_server.spec import Delivery, Operation, Role, Spec, TaskType
 from mock_server.templates import Template
 from mock_server.validation import Validation
@@ -66,6 +68,9 @@ def _submission(spec: Spec, operation: Operation, replies: Replies, profile: Pro
     if operation.body_schema is None:
         raise spec.document.error(operation.pointer, "has no application/json requestBody to submit")
     task_type = spec.task_types[operation.task_type]
+    for expression, pointer in _body_parts(task_type, operation.delivery):
+        if expression is not None and (reason := missing_member(operation.body_schema, _parts(expression))):
+            raise spec.document.error(pointer, reason)
     concurrency = task_type.concurrency
     return Submission(
         validation=Validation(spec, operation, profile),
@@ -78,6 +83,22 @@ def _submission(spec: Spec, operation: Operation, replies: Replies, profile: Pro
         inputs=replies.inputs,
         delivery=operation.delivery,
     )
+
+
+def _body_parts(task_type: TaskType, delivery: Delivery | None) -> Iterator[tuple[str | None, Pointer]]:
+    """Give each part of the body that the spec names outside of its templates, and where it does so."""
+    place, result, concurrency = task_type.pointer, task_type.result, task_type.concurrency
+    yield task_type.external_id, (*place, "external-id")
+    yield task_type.directive, (*place, "scenario-directive")
+    yield concurrency.per if concurrency else None, (*place, "concurrency", "per")
+    if result is not None:
+        yield result.seconds, (*place, "result", "seconds")
+        yield result.aspect_ratio, (*place, "result", "aspect-ratio")
+        yield result.sound[0] if result.sound else None, (*place, "result", "sound", "at")
+        yield result.watermark, (*place, "result", "watermark")
+    if delivery is not None:
+        yield delivery.url, delivery.pointer[:-2]
+        yield delivery.filter.at if delivery.filter else None, (*delivery.pointer, "send", "filter", "at")
 
 
 def _media_chooser(task_type: TaskType, schema: Any, library: Library) -> Callable[[Any], tuple[MediaFile | None, str]]:
@@ -104,7 +125,8 @@ def _status_chooser(delivery: Delivery | None) -> Callable[[Any], tuple[str, ...
         names = asked(body)
         if not isinstance(names, list):
             return otherwise
-        return tuple([status for name in names if isinstance(name, str) for status in events.get(name, ())])
+        wanted = dict.fromkeys(status for name in names if isinstance(name, str) for status in events.get(name, ()))
+        return tuple(wanted)
 
     return choose
 
@@ -113,11 +135,15 @@ def _reader(expression: str | None, schema: Any) -> Reader:
     """Read a part of the body, or its default in the schema where it is not there."""
     if expression is None:
         return lambda body: None
-    parts = parse(expression.removeprefix("$request.body#"))
+    parts = _parts(expression)
     default: Any = schema
     for step in (*(each for part in parts for each in ("properties", part)), "default"):
         default = default.get(step) if isinstance(default, dict) else None
     return reader(parts, default)
+
+
+def _parts(expression: str) -> tuple[str, ...]:
+    return parse(expression.removeprefix("$request.body#"))
 
 
 def text_reader(expression: str | None) -> Callable[[Any], str | None]:

@@ -3,7 +3,6 @@
 What is written there and is no setting is an error: somebody believes that it works.
 """
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,13 @@ def defaults_from_project(folder: Path, serve: click.Command) -> dict[str, Any]:
     Raise ValueError for a table or a setting that is not known, suggesting the nearest.
     """
     path = folder / "pyproject.toml"
+    if not path.exists():
+        return {}
+    # Imported where there is something to read: it takes a moment, and the start is short.
+    import tomllib
+
     try:
         project = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ValueError(f"{path}: {error}") from None
     table: Any = project

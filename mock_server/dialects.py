@@ -50,13 +50,13 @@ def document_in(spec: Spec, dialect: str) -> dict[str, Any]:
     paths = {path: dict(item) for path, item in root["paths"].items()}
     for operation in spec.operations:
         item, method = paths[operation.path], operation.method.lower()
-        item[method] = _operation_in(root, item[method], operation, chosen)
+        shape = chosen.shape_for(spec.task_types[operation.task_type], operation.role)
+        item[method] = _operation_in(root, item[method], operation, chosen, shape)
     return {**root, "paths": paths}
 
 
-def _operation_in(root: Any, raw: Any, operation: Operation, dialect: Dialect) -> Any:
+def _operation_in(root: Any, raw: Any, operation: Operation, dialect: Dialect, reply: Shape | None) -> Any:
     responses = dict(raw["responses"])
-    reply = dialect.replies.get(operation.task_type, {}).get(operation.role)
     for status, response in responses.items():
         if status == str(operation.status):
             schema = reply.raw_schema if reply else None

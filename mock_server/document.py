@@ -14,10 +14,27 @@ _INTEGER = re.compile(r"[-+]?[0-9]+")
 # Python itself refuses to read more than 4,300 digits.
 _INTEGER_CHARACTERS_MAX = 1_000
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-# A number in YAML 1.2, a text in 1.1.
-_EXPONENT = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+")
-_CONSTANTS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
-_Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_CONSTANTS: dict[str, bool | None] = {
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys(("null", "Null", "NULL", "~", ""), None),
+}
+_NUMBERS_BEGIN_WITH = frozenset("+-.0123456789")
+_AnyLoader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_AnyLoader):  # type: ignore[misc]  # It is one of two, and neither has types.
+    """A loader that leaves it to `_scalar` what a plain scalar is. PyYAML would ask some patterns of YAML 1.1 each."""
+
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> str:
+        return "plain"
+
+    def descend_resolver(self, node: Any, index: Any) -> None:
+        pass
+
+    def ascend_resolver(self) -> None:
+        pass
+
 
 Pointer = Sequence[str | int]
 
@@ -55,6 +72,8 @@ class Document:
             raise SpecError(path, None, f"is not YAML: {error}") from None
         except RecursionError:
             raise SpecError(path, None, "is nested too deep") from None
+        # Schemas of this file that were compiled, by what makes them one: see schemas.py.
+        self.validators: dict[tuple[int, str | None], tuple[Any, Any]] = {}
         self._made: dict[int, Any] = {}
         self._open: set[int] = set()
         try:
@@ -117,10 +136,12 @@ class Document:
 
 def _scalar(node: yaml.ScalarNode) -> Any:
     text: str = node.value
-    if node.style or (node.tag.endswith(":str") and not _EXPONENT.fullmatch(text)):
+    if node.style or node.tag.endswith(":str"):
         return text
-    if text.lower() in _CONSTANTS:
-        return _CONSTANTS[text.lower()]
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    if text[0] not in _NUMBERS_BEGIN_WITH:
+        return text
     if _INTEGER.fullmatch(text):
         if len(text) > _INTEGER_CHARACTERS_MAX:
             raise ValueError(f"a number of {len(text)} digits is too long")

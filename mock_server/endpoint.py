@@ -87,7 +87,7 @@ class Endpoint:
         self.program, self.worlds, self.auth, self.scenarios = program, worlds, auth, scenarios
         self.crashes = 0
         self.own_base_url = own_base_url
-        self._explain, self._media_base_url = explain, media_base_url
+        self._dialect, self._explain, self._media_base_url = program.dialect, explain, media_base_url
         self._callback_refusal = callback_refusal
         self._base_urls: dict[tuple[str, bytes | None], str] = {}
         self._act = {"submit": self._submit, "query": self._query, "list": self._list, "cancel": self._cancel}
@@ -192,7 +192,7 @@ class Endpoint:
             None if scenario is self.scenarios.default else scenario,
         )
         world.store.add(task)
-        world.tally.task(task.type)
+        world.tally.tasks[task.type] += 1
         if world.slots.limit is not None:
             world.slots.take(submission.slot_group(body), plan.ends_at_ms)
         if submission.delivery is not None and (url := submission.callback_url(body)) is not None:
@@ -204,8 +204,8 @@ class Endpoint:
         if befallen is not None and befallen.happening.problem is not None:
             raise self._refused_by(befallen, task.id)
         # What is answered is the task as it was created, however soon it moves on.
-        scene = Scene(task, 0, world.tag, world.request_id())
-        reply = compiled.replies[scenario.dialect or self.program.dialect].render(scene)
+        template = compiled.replies[scenario.dialect or self._dialect]
+        reply = template.render(Scene(task, 0, world.tag, world.request_id()))
         explanation = self._hints(world, notes, warnings, task.scenario) if notes or warnings or task.scenario else None
         return Answer(Reply(compiled.status, reply, self._headers(explanation)), task.id, explanation, befallen)
 
@@ -240,7 +240,7 @@ class Endpoint:
         if task is None or task.type != call.compiled.task_type.name or unseen:
             explanation = self._unknown_task_explanation(call.world, call.compiled, name, task)
             raise Refused("task-unknown", explanation, dialect=scenario.dialect, befallen=befallen)
-        return task, scenario.dialect or self.program.dialect, befallen
+        return task, scenario.dialect or self._dialect, befallen
 
     def _shown(self, call: Call, task: Task, now_ms: int, dialect: str, befallen: Befallen | None) -> Answer:
         world, compiled = call.world, call.compiled
@@ -265,7 +265,7 @@ class Endpoint:
         scenes = [scene_at(task, now_ms, world.tag, request_id) for task in tasks]
         base_url = self._base_url(call.incoming.scheme, call.headers.get(b"host"))
         page = PageScene(scenes, request_id, base_url, next_cursor)
-        reply = Reply(compiled.status, compiled.replies[scenario.dialect or self.program.dialect].render(page))
+        reply = Reply(compiled.status, compiled.replies[scenario.dialect or self._dialect].render(page))
         return Answer(reply, None, None, befallen)
 
     def _page(self, world: World, compiled: Compiled, values: Mapping[str, Any]) -> tuple[Sequence[Task], str | None]:
@@ -321,7 +321,7 @@ class Endpoint:
         told = {"journal": world.journal.next_number, **(answer.explanation or {}), **befallen.told}
         own = tuple(header for header in answer.reply.headers if header[0] != HEADER)
         reply = msgspec.structs.replace(answer.reply, headers=(*own, *self._headers(told)))
-        template = compiled.replies[befallen.scenario.dialect or self.program.dialect]
+        template = compiled.replies[befallen.scenario.dialect or self._dialect]
         places = template.places("$task.status")
         base_url = self._base_url(incoming.scheme, dict(incoming.headers).get(b"host"))
         reply = spoiled(reply, befallen, around(world, incoming, places, base_url))
@@ -338,7 +338,7 @@ class Endpoint:
         return Refused("violation", explanation, detail=detail)
 
     def _refusal(self, world: World, refused: Refused) -> Answer:
-        problem, template = self.program.problem_for(refused.event, refused.dialect or self.program.dialect)
+        problem, template = self.program.problem_for(refused.event, refused.dialect or self._dialect)
         explanation = {
             "journal": world.journal.next_number,
             "problem": problem.name,

@@ -18,6 +18,16 @@ class Incoming(msgspec.Struct, frozen=True, gc=False):
     scheme: str = "http"
 
 
+class Head(msgspec.Struct, frozen=True, gc=False):
+    """What was read in a head that came in one piece with its body, and asked to keep the connection."""
+
+    method: str
+    path: bytes
+    query: bytes
+    headers: Headers
+    body_bytes: int
+
+
 class Wire(msgspec.Struct, frozen=True, gc=False):
     """How a reply goes out where it is not simply sent.
 
@@ -57,7 +67,12 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     operation: str | None
     task_id: str | None
     explanation: dict[str, Any] | None
-    # When it was recorded, in real time: the world's clock may stand still.
-    real_ms: int = 0
+    # When it was recorded, in real time since 1970: the world's clock may stand still.
+    real_ns: int = 0
     # Whether of a long body only the beginning was kept.
     cut: bool = False
+
+    @property
+    def real_ms(self) -> int:
+        """When it was recorded, in milliseconds of real time."""
+        return self.real_ns // 1_000_000

@@ -23,6 +23,8 @@ _MAPS_OF_NAMES = frozenset(
 # Below these keys stands anything at all.
 _VALUES = frozenset(("example", "default", "enum", "const", "value"))
 
+_REFERENCE = re.compile(r"'\$ref': '#/\$defs/([^'/]+)")
+
 Pointer = tuple[str | int, ...]
 
 
@@ -61,15 +63,30 @@ class _Walk:
             raise self.document.error((*pointer, *place), reason)
 
     def errors(self, name: str, value: Any) -> list[tuple[Pointer, str]]:
-        """The deepest complaint first: it is the one that names the slip."""
+        """The deepest complaint first: it is the one that names the slip. So does a member that is not known."""
         validator = self.validators.get(name)
         if validator is None:
-            schema = {"$ref": f"#/$defs/{name}", "$defs": self.definitions}
+            # Not all definitions: each schema would be compiled with all the others.
+            needed = {each: self.definitions[each] for each in _reached(name, self.definitions)}
+            schema = {"$ref": f"#/$defs/{name}", "$defs": needed}
             validator = self.validators[name] = jsonschema_rs.Draft202012Validator(schema)
         if validator.is_valid(value):
             return []
-        found = [(tuple(error.instance_path), _reason(error.message)) for error in validator.iter_errors(value)]
-        return sorted(found, key=lambda each: -len(each[0]))
+        found = sorted(
+            validator.iter_errors(value),
+            key=lambda error: (-len(error.instance_path), error.schema_path[-1] != "additionalProperties"),
+        )
+        return [(tuple(error.instance_path), _reason(error.message)) for error in found]
+
+
+def _reached(name: str, definitions: dict[str, Any]) -> set[str]:
+    """The definition and those that it refers to, directly or not."""
+    reached, waiting = set[str](), [name]
+    while waiting:
+        if (each := waiting.pop()) not in reached:
+            reached.add(each)
+            waiting += _REFERENCE.findall(str(definitions[each]))
+    return reached
 
 
 def _escaped(pointer: Pointer) -> list[str]:

@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable
-from itertools import chain, islice
+from itertools import islice
 from typing import Any, Literal
 
 import msgspec
@@ -48,6 +48,7 @@ class Journal:
         """What happens is counted in `tally` as well; `real_ns` tells real time, which the world's clock may not."""
         self._room = room
         self._tally = tally or Tally()
+        self._exchanges = self._tally.exchanges
         self._real_ns = real_ns
         self._entries: deque[tuple[int, Entry]] = deque()
         # The first number since the journal was made or cleared.
@@ -67,18 +68,20 @@ class Journal:
         explanation: dict[str, Any] | None,
     ) -> None:
         """Record a request with its reply, or with None where the client left before it was answered."""
-        real_ms = self._real_ns() // 1_000_000
-        self._tally.exchange(operation, reply.status if reply is not None else 0)
-        cut = len(incoming.body) > KEPT_BODY_BYTES_MAX or (reply is not None and len(reply.body) > KEPT_BODY_BYTES_MAX)
-        if cut:
-            incoming, reply = _shortened(incoming, reply)
+        self._exchanges[operation, reply.status if reply else 0] += 1
+        cut = False
+        if len(incoming.body) > KEPT_BODY_BYTES_MAX or (reply and len(reply.body) > KEPT_BODY_BYTES_MAX):
+            incoming, reply, cut = *_shortened(incoming, reply), True
         size = _ENTRY_BYTES + len(incoming.path) + len(incoming.query) + len(incoming.body)
-        size += sum(map(len, chain.from_iterable(incoming.headers))) + (len(reply.body) if reply else 0)
+        for name, value in incoming.headers:
+            size += len(name) + len(value)
+        if reply is not None:
+            size += len(reply.body)
         if explanation is not None:
             size += len(msgspec.json.encode(explanation))
         self._keep(
             size,
-            Exchange(self.next_number, at_ms, incoming, reply, operation, task_id, explanation, real_ms, cut),
+            Exchange(self.next_number, at_ms, incoming, reply, operation, task_id, explanation, self._real_ns(), cut),
         )
 
     def attempt(self, make: Callable[[int, int], Attempt]) -> Attempt:

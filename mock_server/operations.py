@@ -79,7 +79,7 @@ def _task(
         raise reading.error(pointer, "has no `x-task`, so the twin cannot know what to do with it")
     reading.known(task["type"], task_types, (*pointer, "x-task", "type"), "task type")
     task_type, role = task_types[task["type"]], task["role"]
-    if role not in task_type.replies:
+    if task_type.reply_for(role) not in task_type.replies:
         raise reading.error((*task_type.pointer, "replies"), f"has no template for the role {role!r}")
     if role in ("query", "cancel") and path.count("{") != 1:
         raise reading.error(pointer, f"a {role} has one slot in its path: the id of the task")

@@ -42,10 +42,9 @@ class Outbox:
         """Go through what is booked, in no order."""
         return (delivery for _, _, delivery in self._heap)
 
-    @property
-    def booked(self) -> list[Delivery]:
-        """Everything that is booked, in the order it is due."""
-        return [delivery for _, _, delivery in sorted(self._heap, key=lambda each: each[:2])]
+    def snapshot(self) -> list[tuple[int, int, Delivery]]:
+        """Return what is booked, in no order: when each is due, which of all bookings it is, and the delivery."""
+        return list(self._heap)
 
     @property
     def next_due_ms(self) -> int | None:
@@ -68,7 +67,7 @@ class Outbox:
 
     def take_all(self) -> list[Delivery]:
         """Hand out everything, in the order it is due."""
-        everything = self.booked
+        everything = [delivery for _, _, delivery in sorted(self._heap, key=lambda each: each[:2])]
         self._heap.clear()
         return everything
 

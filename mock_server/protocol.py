@@ -9,6 +9,9 @@ An ASGI round trip costs more than all that the endpoint does, so the spec's ope
     a body above the limit, which is read on for a while, so that the client sees the refusal;
     a request behind one that uvicorn still has, or behind replies that are not read yet: it waits its turn there.
 
+A client on a kept connection sends the same heads again and again. One that was read before is known by its bytes, and
+is not parsed again.
+
 The answers have the same bytes on either way. uvicorn waits for ever for the end of a head, and keeps whatever comes
 until then; both are bounded here.
 """
@@ -20,7 +23,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from mock_server.app import OWN_PREFIX, App
-from mock_server.exchange import Headers, Incoming, Reply
+from mock_server.exchange import Head, Headers, Incoming, Reply
 
 # What common servers take: nginx 32 KB, Apache 64 KB.
 HEAD_BYTES_MAX = 65_536
@@ -29,8 +32,14 @@ HEAD_SECONDS_MAX = 15.0
 REQUEST_SECONDS_MAX = 120.0
 # Longer than clients pause between polls, so that a kept connection is still there.
 KEEP_ALIVE_SECONDS = 75
+_MORE_THAN_A_LENGTH = frozenset((b"transfer-encoding", b"expect"))
 _OFFERS = frozenset((b"connection", b"upgrade", b"http2-settings"))
 _OWN_PREFIX = OWN_PREFIX.encode("ascii")
+
+
+# Enough for every client and task that is called in turn; a longer head is parsed each time.
+_KNOWN_HEADS_MAX = 1_000
+_KNOWN_HEAD_BYTES_MAX = 2_048
 
 
 class TwinProtocol(HttpToolsProtocol):
@@ -53,18 +62,29 @@ class TwinProtocol(HttpToolsProtocol):
         # The body so far of a request that is answered here; None where uvicorn has the request, or there is none.
         self.parts: list[bytes] | None = None
         self.room = 0
+        # The last request that was answered here, where the connection is kept after it.
+        self.answered: Incoming | None = None
         self.path = self.query = b""
-        # The headers of every reply, as uvicorn has them and as bytes: it makes new ones each second.
-        self._usual_headers: Headers = []
+        # The headers of every reply, as uvicorn has them (it makes new ones each second) and as bytes.
+        self._usual_headers: Headers | None = None
         self._usual_lines = b""
 
     # What comes in
 
     def data_received(self, data: bytes) -> None:
         """Take in some bytes, unless they make the head of a request too large."""
+        end = 0
         if self.in_head:
             if not self.head_bytes:
                 self.since = self.loop.time()
+                end = data.find(b"\r\n\r\n") + 4
+                head = self.app.known_heads.get(data[:end])
+                if head is not None and len(data) == end + head.body_bytes and self.may_answer:
+                    incoming = Incoming(
+                        head.method, head.path, head.query, head.headers, data[end:], self.scheme or "http"
+                    )
+                    self.put(incoming, self.app.endpoint.answer(incoming), keep_alive=True)
+                    return
             self.head_bytes += len(data)
             if self.head_bytes > HEAD_BYTES_MAX:
                 end = data.find(b"\r\n\r\n")
@@ -82,6 +102,9 @@ class TwinProtocol(HttpToolsProtocol):
         else:
             if self.parts is not None and self.announced_bytes() > self.app.body_bytes_max:
                 self.leave_to_uvicorn()
+            elif end and self.answered is not None:
+                self.learn(data[:end], len(data) - end, self.answered)
+                self.answered = None
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -92,7 +115,10 @@ class TwinProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take in a header; what comes after the body, a trailer, is none."""
         if self.in_head:
-            super().on_header(name, value)
+            name = name.lower()
+            self.headers.append((name, value))
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
 
     def on_headers_complete(self) -> None:
         """The head has ended, and tells who answers; what comes now is body."""
@@ -107,7 +133,7 @@ class TwinProtocol(HttpToolsProtocol):
             raise ValueError("the address has no path")
         self.path, self.query = url.path, url.query or b""
         self.parts, self.room = [], self.app.body_bytes_max
-        if self.uvicorn_is_busy or self.flow.write_paused or _is_own(self.path):
+        if _is_own(self.path) or not self.may_answer:
             self.leave_to_uvicorn()
         elif self.expect_100_continue:
             if self.announced_bytes() > self.room:
@@ -132,22 +158,26 @@ class TwinProtocol(HttpToolsProtocol):
             return
         self.in_head = True
         if self.parts is not None:
-            incoming = self.incoming(b"".join(self.parts))
+            incoming = self.incoming()
+            # One of HTTP/1.0 is not kept, whatever the client says.
+            keep_alive = self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
             self.parts = None
-            self.put(incoming, self.app.endpoint.answer(incoming), keep_alive=self.keep_alive)
-            self.server_state.total_requests += 1
+            self.answered = incoming if keep_alive else None
+            self.put(incoming, self.app.endpoint.answer(incoming), keep_alive=keep_alive)
         elif not self.transport.is_closing():
             super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended, perhaps in the middle of a request."""
         if self.parts is not None:
-            self.app.endpoint.client_left(self.incoming(b"".join(self.parts)))
+            self.app.endpoint.client_left(self.incoming())
             self.parts = None
         super().connection_lost(exc)
 
-    def incoming(self, body: bytes) -> Incoming:
-        """Return the request that has come in, with this body."""
+    def incoming(self) -> Incoming:
+        """Return the request, as far as it has come in."""
+        parts = self.parts or [b""]
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
         method = self.parser.get_method().decode("ascii")
         return Incoming(method, self.path, self.query, self.headers, body, self.scheme or "http")
 
@@ -156,25 +186,35 @@ class TwinProtocol(HttpToolsProtocol):
         length = next((value for name, value in self.headers if name == b"content-length"), b"0")
         return int(length) if length.isdigit() else 0
 
-    @property
-    def keep_alive(self) -> bool:
-        """Whether the client wants the connection kept. One of HTTP/1.0 is not kept, whatever it says."""
-        return bool(self.parser.should_keep_alive()) and self.parser.get_http_version() != "1.0"
+    def learn(self, head: bytes, body_bytes: int, answered: Incoming) -> None:
+        """Keep what was read in a head, where nothing but the body whose length it tells came behind it."""
+        if (
+            len(head) <= _KNOWN_HEAD_BYTES_MAX
+            # The next request has not begun.
+            and self.headers is answered.headers
+            and body_bytes == self.announced_bytes()
+            and not any(name in _MORE_THAN_A_LENGTH for name, _ in self.headers)
+        ):
+            if len(self.app.known_heads) >= _KNOWN_HEADS_MAX:
+                self.app.known_heads.clear()
+            known = Head(answered.method, answered.path, answered.query, answered.headers, body_bytes)
+            self.app.known_heads[head] = known
 
     # What goes out
 
     def put(self, incoming: Incoming, reply: Reply, *, keep_alive: bool) -> None:
         """Put a reply on the wire. How its bytes go there is said here and nowhere else."""
-        head = [
-            STATUS_LINE[reply.status],
-            self._usual(),
-            b"content-type: application/json\r\ncontent-length: %d\r\n" % len(reply.body),
-            *[b"%s: %s\r\n" % header for header in reply.headers],
-            b"\r\n" if keep_alive else b"connection: close\r\n\r\n",
-        ]
-        if incoming.method != "HEAD":
-            head.append(reply.body)
-        self.transport.write(b"".join(head))
+        if self._usual_headers is not self.server_state.default_headers:
+            self._usual_headers = self.server_state.default_headers
+            lines = b"".join([b"%s: %s\r\n" % header for header in self._usual_headers])
+            self._usual_lines = lines + b"content-type: application/json\r\ncontent-length: "
+        more = b"".join([b"%s: %s\r\n" % header for header in reply.headers]) if reply.headers else b""
+        if not keep_alive:
+            more += b"connection: close\r\n"
+        body = reply.body if incoming.method != "HEAD" else b""
+        head = STATUS_LINE[reply.status]
+        self.server_state.total_requests += 1
+        self.transport.write(b"%b%b%d\r\n%b\r\n%b" % (head, self._usual_lines, len(reply.body), more, body))
         if not keep_alive:
             self.transport.close()
 
@@ -192,14 +232,12 @@ class TwinProtocol(HttpToolsProtocol):
         """Tell whether the client has read nothing for so long."""
         return self.stalled_since is not None and now - self.stalled_since > for_seconds
 
-    def _usual(self) -> bytes:
-        headers = self.server_state.default_headers
-        if headers is not self._usual_headers:
-            self._usual_headers = headers
-            self._usual_lines = b"".join([b"%s: %s\r\n" % header for header in headers])
-        return self._usual_lines
-
     # What is left to uvicorn
+
+    @property
+    def may_answer(self) -> bool:
+        """Whether a request may be answered here: it is its turn, and the client reads what it gets."""
+        return (self.cycle is None or self.cycle.response_complete) and not self.flow.write_paused
 
     @property
     def uvicorn_is_busy(self) -> bool:

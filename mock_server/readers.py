@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from mock_server.journal import Journal
-from mock_server.worlds import World
+from mock_server.worlds import Bounds, World
 
 
 class TooManyReaders(Exception):
@@ -44,9 +44,10 @@ class Follower:
 class Readers:
     """The readers of all worlds."""
 
-    def __init__(self, *, in_all_max: int, per_world_max: int, stalled_seconds: float) -> None:
-        """`stalled_seconds` is how long a client may let a reply lie unread; the shell that sends it keeps to it."""
-        self.in_all_max, self.per_world_max, self.stalled_seconds = in_all_max, per_world_max, stalled_seconds
+    def __init__(self, bounds: Bounds) -> None:
+        """How long a client may let a reply lie unread (`stalled_seconds`) is for the shell that sends it to see to."""
+        self.in_all_max, self.per_world_max = bounds.readers, bounds.readers_per_world
+        self.stalled_seconds, self.silent_seconds = bounds.stalled_seconds, bounds.silent_seconds
         self._followers: set[Follower] = set()
         self._by_world = Counter[World]()
         self._stopped = False

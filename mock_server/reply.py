@@ -16,13 +16,14 @@ from typing import Any
 
 import msgspec
 
+from mock_server.clock import CLOCK_MS_MAX
 from mock_server.document import Pointer
 from mock_server.identifiers import derived_uuid
 from mock_server.lifecycle import step_index
 from mock_server.names import nearest
 from mock_server.pointers import parse, reader
-from mock_server.schemas import compile_schema
-from mock_server.spec import Delivery, Spec, TaskType
+from mock_server.schemas import compile_schema, missing_member
+from mock_server.spec import ROLES, Delivery, Spec, TaskType
 from mock_server.task import Task
 from mock_server.templates import Expression, Language, Template, TemplateError
 
@@ -79,10 +80,13 @@ class Replies:
         self.templates: dict[str, Mapping[str, Template]] = {}
         self.callbacks: dict[str, Template] = {}
         for dialect in spec.dialects.values():
-            own = dialect.replies.get(task_type.name, {})
-            self.templates[dialect.name] = usual | {
-                role: compiled(role, shape.body, shape.pointer) for role, shape in own.items()
-            }
+            templates = dict(usual)
+            for role in ROLES:
+                if (shape := dialect.shape_for(task_type, role)) is not None:
+                    templates[role] = compiled(role, shape.body, shape.pointer)
+                elif (like := task_type.reply_for(role)) in usual:
+                    templates[role] = usual[like]
+            self.templates[dialect.name] = templates
             if callback is not None:
                 shape = dialect.callbacks.get(task_type.name)
                 self.callbacks[dialect.name] = compiled("", shape.body, shape.pointer) if shape else callback
@@ -140,7 +144,13 @@ def _page_language(of_an_item: Language) -> Language:
 def _task_language(spec: Spec, task_type: TaskType, input_index: Callable[[str], int]) -> Language:
     units = _units(spec, task_type)
 
+    request = next(
+        each.body_schema for each in spec.operations if (each.task_type, each.role) == (task_type.name, "submit")
+    )
+
     def from_body(pointer: str) -> Expression:
+        if reason := missing_member(request, parse(pointer)):
+            raise ValueError(reason)
         index = input_index(pointer)
         return Expression(lambda scene: scene.task.inputs[index], optional=True)
 
@@ -210,6 +220,8 @@ def _shown(at_ms: int | None, show: Callable[[int], Any]) -> Any:
 
 
 def _iso(at_ms: int) -> str:
+    # A clock that runs fast may get past the last moment that a date can name.
+    at_ms = min(at_ms, CLOCK_MS_MAX)
     moment = datetime.datetime.fromtimestamp(at_ms // 1_000, datetime.UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{at_ms % 1_000:03d}Z"
 

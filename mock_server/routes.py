@@ -5,17 +5,17 @@ Paths are matched as they came, before percent-decoding: `%2F` inside an id is n
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 from urllib.parse import unquote_to_bytes
+
+import msgspec
 
 T = TypeVar("T")
 
 _SLOT = re.compile(r"\\\{[^{}/]+\\\}")
 
 
-@dataclass(frozen=True, slots=True)
-class Match(Generic[T]):
+class Match(msgspec.Struct, Generic[T], frozen=True, gc=False):
     """What a path leads to: a target for each method, and the texts in its slots as they came."""
 
     methods: Mapping[str, T]
@@ -47,6 +47,12 @@ class Routes(Generic[T]):
                     )
                 methods[method] = target
         self._fixed = {path.encode(): Match(methods) for path, methods in by_path.items() if "{" not in path}
+        # Where the only slot is the end, as nearly always, one look-up of what is before it tells.
+        self._open_ended = {
+            path[: path.rindex("/")].encode(): methods
+            for path, methods in by_path.items()
+            if path.count("{") == 1 and _SLOT.fullmatch(re.escape(path[path.rindex("/") + 1 :]))
+        }
         self._patterns = [(_pattern(path), methods) for path, methods in by_path.items() if "{" in path]
 
     def match(self, path: bytes) -> Match[T] | None:
@@ -54,6 +60,10 @@ class Routes(Generic[T]):
         fixed = self._fixed.get(path)
         if fixed is not None:
             return fixed
+        start, _, end = path.rpartition(b"/")
+        methods = self._open_ended.get(start)
+        if methods is not None and end:
+            return Match(methods, (end,))
         for pattern, methods in self._patterns:
             if found := pattern.fullmatch(path):
                 return Match(methods, found.groups())

@@ -55,13 +55,20 @@ class TwinServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End; a request that is still coming in is not waited for, nor a client that does not read."""
         self._on_stop()
-        now = asyncio.get_running_loop().time()
-        for connection in list(self.server_state.connections):
-            if isinstance(connection, TwinProtocol) and (
-                not connection.in_head or connection.stalled(now, UNREAD_AT_STOP_SECONDS)
-            ):
-                connection.transport.abort()
+        self._abort(lambda connection: not connection.in_head)
+        loop = asyncio.get_running_loop()
+        unread = loop.call_later(
+            2 * UNREAD_AT_STOP_SECONDS,
+            self._abort,
+            lambda connection: connection.stalled(loop.time(), UNREAD_AT_STOP_SECONDS),
+        )
         await super().shutdown(sockets=sockets)
+        unread.cancel()
+
+    def _abort(self, which: Callable[[TwinProtocol], bool]) -> None:
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, TwinProtocol) and which(connection):
+                connection.transport.abort()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal ends the server cleanly, with exit status 0; the second ends it at once."""
@@ -71,10 +78,10 @@ class TwinServer(uvicorn.Server):
 
 
 def settle_garbage_collector() -> None:
-    """Let the garbage collector look less often, and never again at what lives from the start on."""
-    gc.collect()
+    """Let the garbage collector look less often, and never at what lives from the start on."""
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)
+    gc.enable()
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -13,6 +13,7 @@ from mock_server.lifecycle import Lifecycle
 from mock_server.problems import Problem
 
 Role = Literal["submit", "query", "list", "cancel"]
+ROLES: tuple[Role, ...] = ("submit", "query", "list", "cancel")
 Paces = Mapping[str, tuple[int, int]]
 
 # The surest first. A rule may be `disputed` as well: then its sources contradict each other.
@@ -36,6 +37,15 @@ class AuthScheme:
     header: str = "authorization"
     word: str = "Bearer"
     world_claim: str | None = None
+
+    @property
+    def header_name(self) -> str:
+        """The header as one writes it, such as `X-Api-Key`."""
+        return "-".join(part.capitalize() for part in self.header.split("-"))
+
+    def header_line(self, key: str) -> str:
+        """Return the header with a key, such as `Authorization: Bearer KEY`."""
+        return f"{self.header_name}: {self.word} {key}" if self.word else f"{self.header_name}: {key}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +113,12 @@ class TaskType:
     paging: Paging
     cancel_finished: str | None
     pointer: Pointer
+
+    def reply_for(self, role: Role) -> Role:
+        """Return which of the `replies` answers a role: many providers answer a query, and a cancel, like a submit."""
+        if role in self.replies or role == "list":
+            return role
+        return "query" if role == "cancel" and "query" in self.replies else "submit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +206,11 @@ class Dialect:
     problems: Mapping[str, Refusal] = field(default_factory=dict)
     otherwise: Refusal | None = None
     problem_schema: tuple[Any, Any] | None = None
+
+    def shape_for(self, task_type: TaskType, role: Role) -> Shape | None:
+        """Return how this dialect answers a role, where it does so in its own way."""
+        own = self.replies.get(task_type.name, {})
+        return own.get(role) or (None if role in task_type.replies else own.get(task_type.reply_for(role)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def _task_type(reading: Reading, name: str, raw: Any, problems: Mapping[str, Pro
         quota_problem=limits["quota"],
         result=_result(reading, raw.get("result"), (*pointer, "result")),
         units_per_second=tuple((row["units"], row["when"]) for row in raw.get("units", {}).get("per-second", ())),
-        replies=_replies(raw["replies"]),
+        replies=raw["replies"],
         paging=Paging(paging.get("page"), paging.get("cursor"), paging["size"]) if paging else Paging(),
         cancel_finished=cancel_finished,
         pointer=pointer,
@@ -102,9 +102,3 @@ def _result(reading: Reading, raw: Any, pointer: Pointer) -> Result | None:
         watermark=raw.get("watermark"),
         expires_after_ms=reading.duration(expires["after"], (*pointer, "expires", "after")) if expires else None,
     )
-
-
-def _replies(raw: Any) -> dict[str, Any]:
-    """Many providers answer a submit, a query and a cancel with the same thing: it need be said once."""
-    query = raw.get("query", raw["submit"])
-    return {"query": query, "cancel": raw.get("cancel", query), **raw}

@@ -19,7 +19,7 @@ from mock_server.problems import Problem
 from mock_server.reply import PageScene, ProblemScene, Replies, Scene
 from mock_server.rules import Profile, choose_profile
 from mock_server.schemas import compile_schema
-from mock_server.spec import Dialect, Spec, TaskType
+from mock_server.spec import Dialect, Operation, Spec, TaskType
 from mock_server.task import Task
 from mock_server.templates import Template
 
@@ -84,13 +84,10 @@ class _Trial:
 
     def reply(self, dialect: Dialect, compiled: Compiled, scenes: Sequence[Scene]) -> None:
         role, task_type = compiled.role, compiled.task_type
-        shape = dialect.replies.get(task_type.name, {}).get(role)
-        schema, place = (
-            compiled.operation.response_schema(compiled.status),
-            (*task_type.pointer, "replies", role),
-        )
-        if shape is not None:
-            schema, place = shape.schema, tuple(shape.pointer)
+        schema = compiled.operation.response_schema(compiled.status)
+        place: Pointer = (*task_type.pointer, "replies", task_type.reply_for(role))
+        if (shape := dialect.shape_for(task_type, role)) is not None:
+            schema, place = shape.schema, shape.pointer
         elif dialect.name != self.spec.default_dialect:
             return
         template = compiled.replies[dialect.name]
@@ -107,11 +104,13 @@ class _Trial:
             self.fits(schema, self.replies[name].callbacks[dialect.name].render(scene), place)
 
     def scenes(self, task_type: TaskType, operations: Sequence[Compiled]) -> Iterator[Scene]:
-        """Every step of every way, for each example and for a request that says nothing."""
-        bodies: list[Any] = [{}]
-        for compiled in operations:
-            if compiled.task_type is task_type and compiled.role == "submit":
-                bodies += compiled.operation.examples.values()
+        """Every step of every way, for each example and for a request that says no more than it must."""
+        bodies = [
+            body
+            for compiled in operations
+            if compiled.task_type is task_type and compiled.role == "submit"
+            for body in _bodies(compiled.operation)
+        ]
         for way in _ways(task_type):
             for body in bodies:
                 task = self.task(task_type, way, body)
@@ -144,6 +143,12 @@ class _Trial:
         place = join(tuple(error.instance_path))
         reason = f"does not fit its own schema at {place!r}: {error.message}; change the template or the schema"
         raise self.spec.document.error(pointer, reason)
+
+
+def _bodies(operation: Operation) -> list[Any]:
+    examples = list(operation.examples.values())
+    first = examples[0] if examples and isinstance(examples[0], dict) else {}
+    return [{name: first[name] for name in operation.body_schema.get("required", ()) if name in first}, *examples]
 
 
 def _ways(task_type: TaskType) -> Iterator[Way]:

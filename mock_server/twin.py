@@ -125,10 +125,7 @@ def make_twin(
         own_base_url=f"http://127.0.0.1:{settings.port}",
         callback_refusal=refusal,
     )
-    readers = Readers(
-        in_all_max=bounds.readers, per_world_max=bounds.readers_per_world, stalled_seconds=bounds.stalled_seconds
-    )
-    return Twin(settings, program, endpoint, worlds, callbacks, catalogue, readers, tally, journal_room)
+    return Twin(settings, program, endpoint, worlds, callbacks, catalogue, Readers(bounds), tally, journal_room)
 
 
 def _same(clock: Clock) -> Callable[[], Clock]:

@@ -14,6 +14,7 @@ import msgspec
 from mock_server.checks import CHECKS, Check
 from mock_server.decoding import NotJson
 from mock_server.document import Pointer
+from mock_server.names import nearest
 from mock_server.pointers import MISSING, join, lookup, parse
 from mock_server.rules import Profile, Rule, enforce, keyword_sources
 from mock_server.schemas import compile_schema
@@ -111,13 +112,17 @@ class Validation:
 
     def _keyword_violation(self, error: Any, body: Any) -> Violation:
         keyword, instance = str(error.schema_path[-1]), tuple(error.instance_path)
+        limit = allowed(keyword, _parent(self.schema, error.schema_path).get(keyword))
         if keyword == "required":
             instance = (*instance, error.kind.property)
+        elif keyword == "additionalProperties" and error.kind.unexpected:
+            unknown, known = error.kind.unexpected[0], _parent(self.schema, error.schema_path).get("properties", {})
+            instance, limit = (*instance, unknown), f"no such field; {nearest(unknown, known)}"
         sources = keyword_sources(_parent(self._original, error.schema_path), keyword)
         return Violation(
             pointer=join(instance),
             came=shown(lookup(body, tuple(map(str, instance)))),
-            allowed=allowed(keyword, _parent(self.schema, error.schema_path).get(keyword)),
+            allowed=limit,
             rule=_constraint_name(error.schema_path),
             source=self._titles(sources),
             confidence=best_confidence(sources, self.spec.sources),

@@ -33,6 +33,8 @@ class Bounds:
     readers_per_world: int = 32
     # A client on the same machine reads at once; one that lets a reply lie for so long has stopped.
     stalled_seconds: float = 10.0
+    # Proxies give up a silent connection after 30 s or 60 s; so a stream says in time that it is there.
+    silent_seconds: float = 15.0
 
 
 class World:

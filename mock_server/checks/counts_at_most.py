@@ -8,20 +8,18 @@ from mock_server.pointers import parse, reader
 
 def make(arguments: Mapping[str, Any]) -> Callable[[Any, str | None, Container[str]], list[tuple[str, Any]]]:
     """Make the check: `lists` and `beside` are pointers; `at-most` holds alone, `at-most-beside` beside that list."""
-    lists = [(pointer, reader(parse(pointer))) for pointer in arguments["lists"]]
+    pointers = arguments["lists"]
+    lists = [reader(parse(pointer)) for pointer in pointers]
     beside = reader(parse(arguments["beside"]))
     alone_max, beside_max = int(arguments["at-most"]), int(arguments["at-most-beside"])
 
     def check(body: Any, external_id: str | None, used: Container[str]) -> list[tuple[str, Any]]:
-        counts = [_count(read(body)) for _, read in lists]
-        most = beside_max if _count(beside(body)) else alone_max
+        counts = [len(value) if (value := read(body)).__class__ is list else 0 for read in lists]
+        beside_it = beside(body)
+        most = beside_max if beside_it.__class__ is list and beside_it else alone_max
         if sum(counts) <= most:
             return []
-        named = " and ".join(f"{count} in {pointer}" for count, (pointer, _) in zip(counts, lists, strict=True))
+        named = " and ".join(f"{count} in {pointer}" for count, pointer in zip(counts, pointers, strict=True))
         return [("", named)]
 
     return check
-
-
-def _count(value: Any) -> int:
-    return len(value) if isinstance(value, list) else 0

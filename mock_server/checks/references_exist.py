@@ -11,14 +11,17 @@ def make(arguments: Mapping[str, Any]) -> Callable[[Any, str | None, Container[s
     """Make the check: `texts` are patterns of pointers, `pattern` gives kind and number, `lists` maps kind to list."""
     texts = [parse(text) for text in arguments["texts"]]
     pattern = re.compile(arguments["pattern"])
+    has_reference = pattern.search
     lists = {kind: parse(pointer) for kind, pointer in arguments["lists"].items()}
 
     def check(body: Any, external_id: str | None, used: Container[str]) -> list[tuple[str, Any]]:
         broken: list[tuple[str, Any]] = []
         for parts in texts:
             if parts[0] in body:
-                for path, text in find(body, parts):
-                    if isinstance(text, str) and pattern.search(text) is not None:
+                # Nearly every text is one at the top of the body, without a reference: that is told at once.
+                found = [(parts, body[parts[0]])] if len(parts) == 1 else find(body, parts)
+                for path, text in found:
+                    if text.__class__ is str and has_reference(text) is not None:
                         broken += [(join(path), each) for each in _dangling(text, body)]
         return broken
 

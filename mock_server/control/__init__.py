@@ -27,8 +27,7 @@ from mock_server.control import (
     world,
 )
 from mock_server.control.asking import nearest, shown
-from mock_server.control.base import ControlError, Page, Resource, problem, secrets_of
-from mock_server.redaction import Redactor
+from mock_server.control.base import ControlError, Page, Resource, problem, redactor_for
 from mock_server.reply import MEDIA_PATH
 from mock_server.twin import Twin
 
@@ -82,6 +81,7 @@ def make_own_pages(twin: Twin) -> "ASGIApp":
 
 
 def _not_found(twin: Twin, request: Request) -> Response:
-    near = nearest(request.url.path, sorted({page.path for page in PAGES}))
-    detail = f"{shown(request.url.path)} is not here; {near} See docs/control-api.md and /_mock/control.yaml"
-    return problem(ControlError(HTTPStatus.NOT_FOUND, detail), Redactor(secrets_of(twin, request)))
+    path = request.scope["path"]
+    near = nearest(path, sorted({page.path.replace(":path}", "}") for page in PAGES}))
+    detail = f"{shown(path)} is not here; {near} (docs/control-api.md and /_mock/control.yaml tell of all pages)"
+    return problem(ControlError(HTTPStatus.NOT_FOUND, detail), redactor_for(twin, request))

@@ -103,18 +103,18 @@ class Resource:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, whatever goes wrong."""
         request = Request(scope, receive)
-        secrets = secrets_of(self._twin, request)
+        redactor = redactor_for(self._twin, request)
         try:
-            answer = await self._answer(request, secrets)
+            answer = await self._answer(request, redactor)
         except ControlError as error:
-            answer = problem(error, Redactor(secrets))
+            answer = problem(error, redactor)
         except BadInput as error:
-            answer = problem(ControlError(error.status, str(error)), Redactor(secrets))
+            answer = problem(ControlError(error.status, str(error)), redactor)
         except Exception as error:  # noqa: BLE001  A defect of ours must still be answered and told.
-            answer = self._crash(error, Redactor(secrets))
+            answer = self._crash(error, redactor)
         await answer(scope, receive, send)
 
-    async def _answer(self, request: Request, secrets: list[str | None]) -> ASGIApp:
+    async def _answer(self, request: Request, redactor: Redactor) -> ASGIApp:
         page = self._pages.get(request.method)
         if page is None:
             allow = ", ".join(sorted(self._pages))
@@ -128,10 +128,9 @@ class Resource:
             check_guard(self._twin.settings, request)
         if page.access == "world":
             world = find_world(self._twin, request)
-            # With a JWT, the key is not the token.
-            secrets.append(world.name)
-        query = Query(request.url.query, page.query)
-        return await page.answer(Asked(self._twin, request, query, world, Redactor(secrets)))
+        # Not by the request's URL: what stands in the Host header is a part of that.
+        query = Query(request.scope["query_string"].decode("latin-1"), page.query)
+        return await page.answer(Asked(self._twin, request, query, world, redactor))
 
     def _crash(self, error: Exception, redactor: Redactor) -> ASGIApp:
         self._twin.endpoint.crashes += 1
@@ -202,7 +201,10 @@ def _host(header: str) -> str:
     return (name if colon and port.isdigit() else header).lower()
 
 
-def secrets_of(twin: Twin, request: Request) -> list[str | None]:
-    """Return what must not stand in the answer to a request: its key, and the control token."""
-    keys = map(key_in, request.headers.getlist(twin.key_header))
-    return [*keys, twin.settings.control_token, request.headers.get("x-control-token")]
+def redactor_for(twin: Twin, request: Request) -> Redactor:
+    """Return what takes out of an answer what must not stand there: the request's key, and the control token."""
+    given = request.headers.getlist(twin.key_header)
+    # With a JWT, the key is not the token.
+    keys = (twin.endpoint.auth.key(header.encode("latin-1")) for header in given)
+    tokens = (twin.settings.control_token, request.headers.get("x-control-token"))
+    return Redactor([*map(key_in, given), *keys, *tokens])

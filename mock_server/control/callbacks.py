@@ -4,19 +4,19 @@ Nothing is kept for them: what is due stands in the outbox, what is under way wi
 journal. So a delivery that has ended is listed for as long as the journal has an attempt of it.
 """
 
+import heapq
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, get_args
 
 from starlette.responses import Response
 
-from mock_server.control.asking import nearest, shown
-from mock_server.control.base import Asked, ControlError
+from mock_server.control.asking import shown
+from mock_server.control.base import Asked, ControlError, in_turns
 from mock_server.control.paging import read_paging
 from mock_server.journal import Attempt, Outcome
 from mock_server.outbox import Delivery, step_of
-from mock_server.twin import Twin
-from mock_server.worlds import World
 
 # How a delivery stands; the outcomes of a last attempt, but for `failed`, which is `given-up` when it was the last.
 _STATES = ("booked", "under-way", *(each for each in get_args(Outcome) if each != "failed"), "given-up")
@@ -45,7 +45,7 @@ class _Known:
         return {
             "delivery": self.id,
             "task_id": booked.task.id if booked else last and last.task_id,
-            "task_status": _status(booked) if booked else last and last.status,
+            "status": _status(booked) if booked else last and last.status,
             "url": booked.url if booked else last and last.url,
             "outcome": self.outcome,
             "due_ms": booked.due_ms if booked else None,
@@ -57,24 +57,34 @@ async def listed(asked: Asked) -> Response:
     """Answer with the deliveries of the world: first those that were tried, by their last attempt, then by due time."""
     task_id, outcome = asked.query.text("task_id"), asked.query.choice("outcome", _STATES)
     paging = read_paging(asked.query)
-    found = [each for each in _known(asked.twin, asked.world, task_id).values() if outcome in (None, each.outcome)]
-    page = found[paging.first : paging.first + paging.limit]
-    return asked.json({"callbacks": [each.shown() for each in page], "total": len(found)})
+    tried, booked = await _known(asked, lambda each: task_id in (None, _task_id(each)))
+    found = [each for each in tried.values() if outcome in (None, each.outcome)]
+    waiting = booked if outcome in (None, "booked") else []
+    # No more of them are put in order than are shown: there may be millions.
+    first = heapq.nsmallest(max(0, paging.first + paging.limit - len(found)), waiting, key=lambda each: each[:2])
+    page = [*found, *(_Known(each.id, booked=each) for _, _, each in first)]
+    return asked.json(
+        {
+            "callbacks": [each.shown() for each in page[paging.first : paging.first + paging.limit]],
+            "total": len(found) + len(waiting),
+        }
+    )
 
 
 async def redelivered(asked: Asked) -> Response:
     """Send a delivery that has ended once more, now, and answer with the attempt when it has ended."""
     await asked.body()
     name = asked.path("delivery")
-    known = _known(asked.twin, asked.world, None)
-    delivery = known.get(name)
-    if delivery is None:
+    tried, booked = await _known(asked, lambda each: name == _delivery_id(each))
+    for _, _, delivery in booked:
+        tried[name] = _Known(name, booked=delivery)
+    if name not in tried:
         raise ControlError(
             HTTPStatus.NOT_FOUND,
-            f"the world of this key has no delivery {shown(name)} ({nearest(name, known)}); GET /_mock/callbacks "
-            "lists those that are booked, under way, or in the journal",
+            f"the world of this key has no delivery {shown(name)}; GET /_mock/callbacks lists those that are booked, "
+            "under way, or in the journal",
         )
-    attempt = await asked.twin.callbacks.redeliver(asked.world, _again(asked, delivery))
+    attempt = await asked.twin.callbacks.redeliver(asked.world, _again(asked, tried[name]))
     if attempt is None:
         raise ControlError(HTTPStatus.CONFLICT, "this world was reset while the callback was under way")
     return asked.json(_shown(attempt))
@@ -99,20 +109,38 @@ def _again(asked: Asked, known: _Known) -> Delivery:
     return Delivery(known.id, task, step, last.url, asked.world.clock.now_ms(), last.attempt + 1)
 
 
-def _known(twin: Twin, world: World, task_id: str | None) -> dict[str, _Known]:
-    known: dict[str, _Known] = {}
-    for entry in world.journal.entries:
-        if isinstance(entry, Attempt) and task_id in (None, entry.task_id):
+async def _known(
+    asked: Asked, wanted: Callable[[Attempt | Delivery], bool]
+) -> tuple[dict[str, _Known], list[tuple[int, int, Delivery]]]:
+    """Return the wanted deliveries that were tried or are under way, and those that are booked and were not."""
+    tried: dict[str, _Known] = {}
+    for entry in asked.world.journal.entries:
+        if isinstance(entry, Attempt) and wanted(entry):
             # Those that were tried the last come last.
-            each = known.pop(entry.delivery) if entry.delivery in known else _Known(entry.delivery)
+            each = tried.pop(entry.delivery) if entry.delivery in tried else _Known(entry.delivery)
             each.attempts.append(entry)
-            known[entry.delivery] = each
-    for under_way, deliveries in ((True, twin.callbacks.under_way(world)), (False, world.outbox.booked)):
-        for delivery in deliveries:
-            if task_id in (None, delivery.task.id):
-                each = known.setdefault(delivery.id, _Known(delivery.id))
-                each.booked, each.under_way = delivery, under_way
-    return known
+            tried[entry.delivery] = each
+    booked = []
+    async for item in in_turns(asked.world.outbox.snapshot()):
+        delivery = item[2]
+        if wanted(delivery):
+            if delivery.id in tried:
+                tried[delivery.id].booked = delivery
+            else:
+                booked.append(item)
+    # The last look is at what is under way: until then, others may have had their turn.
+    for delivery in filter(wanted, asked.twin.callbacks.under_way(asked.world)):
+        each = tried.setdefault(delivery.id, _Known(delivery.id))
+        each.booked, each.under_way = delivery, True
+    return tried, [item for item in booked if item[2].id not in tried]
+
+
+def _task_id(each: Attempt | Delivery) -> str:
+    return each.task_id if isinstance(each, Attempt) else each.task.id
+
+
+def _delivery_id(each: Attempt | Delivery) -> str:
+    return each.delivery if isinstance(each, Attempt) else each.id
 
 
 def _status(delivery: Delivery) -> str:

@@ -52,8 +52,10 @@ def _moment(asked: dict[str, Any], now_ms: int) -> int:
                 return now_ms + parse_duration_ms(text)
             except ValueError as error:
                 raise BadInput(f"by: {error}") from None
-        case {"to_ms": int(at_ms), **rest} if not rest and not isinstance(at_ms, bool):
-            return at_ms
+        case {"to_ms": int() | float() as at_ms, **rest} if not rest and not isinstance(at_ms, bool):
+            # JSON has one kind of number: 5.0 is whole.
+            if at_ms == int(at_ms):
+                return int(at_ms)
     raise BadInput('send {"by": "30s"} or {"to_ms": 1767225660000}, as JSON')
 
 

@@ -46,7 +46,7 @@ class Shower:
             "kind": "callback",
             "task_id": entry.task_id,
             "external_id": self._external_id(entry.task_id),
-            "task_status": entry.status,
+            "status": entry.status,
             "delivery": entry.delivery,
             "attempt": entry.attempt,
             "url": entry.url,

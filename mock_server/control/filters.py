@@ -15,8 +15,8 @@ Kind = Literal["exchange", "callback"]
 
 # What only exchanges have, and what only callbacks have.
 _OF_EXCHANGES = ("operation", "method", "problem", "path")
-_OF_CALLBACKS = ("outcome", "task_status")
-NAMES = ("kind", *_OF_EXCHANGES, "status", "task_id", "external_id", *_OF_CALLBACKS)
+_OF_CALLBACKS = ("outcome", "status")
+NAMES = ("kind", *_OF_EXCHANGES, "http_status", "task_id", "external_id", *_OF_CALLBACKS)
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY")
 
@@ -30,11 +30,11 @@ class Filter:
     method: str | None = None
     problem: str | None = None
     path: str | None = None
-    status: range | None = None
+    http_status: range | None = None
     task_id: str | None = None
     external_id: str | None = None
     outcome: str | None = None
-    task_status: str | None = None
+    status: str | None = None
 
     def matches(self, entry: Entry, world: World) -> bool:
         """Tell whether an entry of `world` is asked for."""
@@ -52,7 +52,7 @@ class Filter:
         return (
             self.task_id in (None, task.id)
             and self.external_id in (None, task.external_id)
-            and self.task_status in (None, task.plan.steps[delivery.step].status)
+            and self.status in (None, task.plan.steps[delivery.step].status)
         )
 
     def _exchange(self, entry: Exchange) -> bool:
@@ -62,7 +62,7 @@ class Filter:
             and self.operation in (None, entry.operation)
             and self.method in (None, entry.incoming.method)
             and (self.problem is None or (entry.explanation or {}).get("problem") == self.problem)
-            and (self.status is None or status in self.status)
+            and (self.http_status is None or status in self.http_status)
             and (self.path is None or _path_matches(self.path, entry.incoming.path))
         )
 
@@ -70,8 +70,8 @@ class Filter:
         return (
             self.kind != "exchange"
             and self.outcome in (None, entry.outcome)
-            and self.task_status in (None, entry.status)
-            and (self.status is None or entry.http_status in self.status)
+            and self.status in (None, entry.status)
+            and (self.http_status is None or entry.http_status in self.http_status)
         )
 
 
@@ -93,16 +93,16 @@ def read_filter(query: Query, program: Program) -> Filter:
         method=query.choice("method", _METHODS) if method != "-" else method,
         problem=query.choice("problem", list(program.spec.problems)),
         path=query.text("path"),
-        status=_statuses(query),
+        http_status=_http_statuses(query),
         task_id=query.text("task_id"),
         external_id=query.text("external_id"),
         outcome=query.choice("outcome", get_args(Outcome)),
-        task_status=query.choice("task_status", sorted(statuses)),
+        status=query.choice("status", sorted(statuses)),
     )
 
 
-def _statuses(query: Query) -> range | None:
-    text = query.text("status")
+def _http_statuses(query: Query) -> range | None:
+    text = query.text("http_status")
     if text is None:
         return None
     if len(text) == 3 and text.isascii() and text[0] in "12345":
@@ -110,7 +110,7 @@ def _statuses(query: Query) -> range | None:
             return range(int(text[0]) * 100, int(text[0]) * 100 + 100)
         if text.isdigit():
             return range(int(text), int(text) + 1)
-    raise query.bad("status", "an HTTP status such as 429, or a class of them such as 4xx")
+    raise query.bad("http_status", "an HTTP status such as 429, or a class of them such as 4xx")
 
 
 def _path_matches(pattern: str, path: bytes) -> bool:

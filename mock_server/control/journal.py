@@ -14,6 +14,9 @@ from mock_server.control.filters import Filter, read_filter
 from mock_server.journal import ENTRIES_MAX, Entry
 from mock_server.readers import Follower, TooManyReaders
 
+# A world is closed by a reset, and when it was not used for long and others need its room.
+CLOSED = "this world was reset or closed"
+
 _LIMIT = 100
 WAIT_MS = 5_000
 # Longer than any step of a test takes; whoever wants to wait for longer asks again.
@@ -129,7 +132,7 @@ class _Wait:
     def _failure(self, count: int, left_seconds: float) -> ControlError | None:
         came = f"{len(self._found)} of {count} came"
         if self._follower.journal.closed:
-            return ControlError(HTTPStatus.CONFLICT, f"{came}: this world was reset meanwhile")
+            return ControlError(HTTPStatus.CONFLICT, f"{came}: {CLOSED} meanwhile")
         if self._follower.ended:
             return ControlError(HTTPStatus.SERVICE_UNAVAILABLE, f"{came}: the server stops")
         if reason := self._never():

@@ -53,8 +53,9 @@ def _scenario(asked: Asked, said: Any) -> Scenario:
 def _times(said: Any) -> int | None:
     if said == "always":
         return None
-    if isinstance(said, int) and not isinstance(said, bool) and 1 <= said <= _TIMES_MAX:
-        return said
+    # 2.0 is a whole number to JSON Schema, too.
+    if isinstance(said, int | float) and not isinstance(said, bool) and 1 <= said <= _TIMES_MAX and said == int(said):
+        return int(said)
     raise BadInput(f"times: a whole number from 1 to {_TIMES_MAX}, or always, is expected")
 
 

@@ -19,12 +19,10 @@ from mock_server.control.asking import BadInput, shown
 from mock_server.control.base import Asked, problem
 from mock_server.control.entries import Shower
 from mock_server.control.filters import Filter, read_filter
-from mock_server.control.journal import check_after, read_after, too_many, until_gone
+from mock_server.control.journal import CLOSED, check_after, read_after, too_many, until_gone
 from mock_server.journal import Attempt, Entry
 from mock_server.readers import Follower, TooManyReaders
 
-# Proxies give up a silent connection after 30 s or 60 s.
-HEARTBEAT_SECONDS = 15.0
 _NUMBER_CHARACTERS_MAX = 15
 
 
@@ -76,10 +74,10 @@ class EventStream:
                 ended = follower.ended
                 await self._write_news(gone, write)
                 if ended:
-                    reason = "the world was reset" if follower.journal.closed else "the server stops"
+                    reason = CLOSED if follower.journal.closed else "the server stops"
                     await write(_event("end", {"reason": reason}), more=False)
                     return
-                if not await follower.news(HEARTBEAT_SECONDS):
+                if not await follower.news(self._asked.twin.readers.silent_seconds):
                     await write(b": nothing new\n\n")
         finally:
             gone.cancel()

@@ -71,6 +71,15 @@ class Steward:
         return self.caller.created({**MINIMAL, **more})
 
 
+async def quiet(steward: Steward) -> None:
+    """Wait until every callback that is due has been sent."""
+    world = steward.caller.world
+    now_ms = world.clock.now_ms()
+    await until(
+        lambda: not steward.twin.callbacks.under_way(world) and all(each.due_ms > now_ms for each in world.outbox)
+    )
+
+
 def good(answer: httpx.Response) -> dict[str, Any]:
     """Return the body of an answer that must be good."""
     assert answer.status_code == 200, answer.text

@@ -80,7 +80,7 @@ async def test_a_callback_is_shown_with_its_attempt(steward: Steward) -> None:
         "kind": "callback",
         "task_id": task_id,
         "external_id": "mine",
-        "task_status": "submitted",
+        "status": "submitted",
         "delivery": f"{steward.caller.world.tag}-{task_id}-0",
         "attempt": 1,
         "url": CALLBACK_URL,
@@ -168,7 +168,7 @@ async def test_the_number_to_go_on_from_passes_over_what_was_not_asked_for(stewa
     steward.created()
     steward.caller.query("1")
     steward.created()
-    page = await steward.get("journal", status="400")
+    page = await steward.get("journal", http_status="400")
     assert ([each["number"] for each in page["entries"]], page["next"]) == ([2], 3)
 
 
@@ -215,8 +215,8 @@ class Scene:
         ({"kind": "callback"}, []),
         ({"operation": "createOmniVideo"}, [1, 2, 5]),
         ({"method": "PUT"}, [6]),
-        ({"status": "200"}, [1, 2, 3, 8]),
-        ({"status": "4xx"}, [4, 5, 6, 7]),
+        ({"http_status": "200"}, [1, 2, 3, 8]),
+        ({"http_status": "4xx"}, [4, 5, 6, 7]),
         ({"external_id": "mine"}, [1, 3]),
         ({"problem": "task-not-found"}, [4]),
         ({"path": OMNI}, [1, 2, 5, 6, 8]),
@@ -225,7 +225,7 @@ class Scene:
         ({"path": "/kling/*"}, [1, 2, 3, 4, 5, 6, 8]),
         ({"path": "*/videos/*video/*"}, [3, 4]),
         ({"path": "*video*video"}, [1, 2, 5, 6, 8]),
-        ({"operation": "createOmniVideo", "status": "2xx", "after": 1}, [2]),
+        ({"operation": "createOmniVideo", "http_status": "2xx", "after": 1}, [2]),
     ],
 )
 async def test_a_filter_leaves_what_it_names(program: Program, query: dict[str, Any], numbers: list[int]) -> None:
@@ -258,11 +258,11 @@ def test_a_star_stands_for_anything(pattern: str, text: str) -> None:
         ({"operation": "createOmnivideo"}, ["did you mean createOmniVideo?"]),
         ({"operation": "zzz"}, ["there are ", "createOmniVideo"]),
         ({"method": "GETT"}, ["did you mean GET?"]),
-        ({"status": "600"}, ["'600' came", "4xx"]),
-        ({"status": "4x"}, ["'4x' came"]),
-        ({"status": "٤٠٠"}, ["came"]),
+        ({"http_status": "600"}, ["'600' came", "4xx"]),
+        ({"http_status": "4x"}, ["'4x' came"]),
+        ({"http_status": "٤٠٠"}, ["came"]),
         ({"problem": "task-not-fond"}, ["did you mean task-not-found?"]),
-        ({"task_status": "succeeded"}, ["did you mean succeed?"]),
+        ({"status": "succeeded"}, ["did you mean succeed?"]),
         ({"outcome": "delivred"}, ["did you mean delivered?"]),
         ({"task_id": ""}, ["task_id", "leave the parameter out"]),
         ({"after": "-1"}, ["whole number"]),
@@ -270,7 +270,7 @@ def test_a_star_stands_for_anything(pattern: str, text: str) -> None:
         ({"after": "7"}, ["has come to number 1", "reset?"]),
         ({"taskid": "1"}, ["no query parameter 'taskid'", "did you mean task_id?"]),
         ({"outcome": "delivered", "method": "GET"}, ["method is of exchanges and outcome of callbacks"]),
-        ({"kind": "exchange", "task_status": "failed"}, ["kind=exchange", "task_status"]),
+        ({"kind": "exchange", "status": "failed"}, ["kind=exchange", "status"]),
         ({"kind": "callback", "path": "/x"}, ["path", "kind=callback"]),
     ],
 )

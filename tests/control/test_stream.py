@@ -8,6 +8,7 @@ from mock_server.journal import ENTRIES_MAX
 from mock_server.program import Program
 from mock_server.settings import Settings
 from mock_server.twin import Twin, make_twin
+from mock_server.worlds import Bounds
 from tests.control.support import CALLBACK_URL, Reader, Steward, refused, until
 
 KEY = "sk-test"
@@ -26,7 +27,7 @@ async def test_what_is_there_comes_first_and_then_what_comes(steward: Steward) -
 
 
 async def test_a_stream_has_what_its_filter_names(steward: Steward) -> None:
-    reader = Reader(steward.twin, KEY, "status=4xx")
+    reader = Reader(steward.twin, KEY, "http_status=4xx")
     for name in ("1", "2"):
         steward.created()
         steward.caller.query(name)
@@ -57,7 +58,7 @@ async def test_a_stream_ends_when_its_world_is_reset_and_the_others_go_on(twin: 
     await until(lambda: len(twin.readers) == 2)
     await one.post("reset")
     await readers[0].done
-    assert readers[0].events == [("end", {"reason": "the world was reset"})]
+    assert readers[0].events == [("end", {"reason": "this world was reset or closed"})]
     two.created()
     await until(lambda: readers[1].numbers() == [1])
     await readers[1].leave()
@@ -89,11 +90,8 @@ async def test_a_reader_that_stops_holds_up_nobody_and_is_told_what_it_missed(st
         await each.leave()
 
 
-async def test_a_silent_stream_says_that_it_is_there(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mock_server.control import stream
-
-    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.0)
-    twin = make_twin(Settings(clock="manual"), program)
+async def test_a_silent_stream_says_that_it_is_there(program: Program) -> None:
+    twin = make_twin(Settings(clock="manual"), program, bounds=Bounds(silent_seconds=0))
     reader = Reader(twin, KEY)
     await until(lambda: reader.text.count(": nothing new\n\n") >= 2)
     assert reader.events == []

@@ -50,7 +50,7 @@ async def test_it_answers_with_as_many_as_were_asked_for_and_no_more(steward: St
 
 
 async def test_it_looks_for_what_the_filter_names(steward: Steward) -> None:
-    waiting = await started(steward, status="4xx", count=2)
+    waiting = await started(steward, http_status="4xx", count=2)
     for name in ("1", "2"):
         steward.created()
         steward.caller.query(name)
@@ -85,12 +85,12 @@ async def test_a_wait_that_cannot_be_is_refused_at_once(
 
 async def test_under_a_manual_clock_a_callback_that_is_due_later_never_comes(steward: Steward) -> None:
     steward.created(callback_url=CALLBACK_URL)
-    answer = await steward.send("GET", "journal/wait", task_status="succeed", timeout="60s")
+    answer = await steward.send("GET", "journal/wait", status="succeed", timeout="60s")
     document = refused(answer, 409, "0 of 1 came", "never", "POST /_mock/clock/advance")
     due_ms = json.loads("{" + document["detail"].partition("{")[2])["to_ms"]
     await steward.post("clock/advance", {"to_ms": due_ms})
-    page = await steward.get("journal/wait", task_status="succeed")
-    assert [each["task_status"] for each in page["entries"]] == ["succeed"]
+    page = await steward.get("journal/wait", status="succeed")
+    assert [each["status"] for each in page["entries"]] == ["succeed"]
 
 
 async def test_a_callback_that_is_under_way_is_waited_for(steward: Steward, post: FakePost) -> None:
@@ -100,7 +100,7 @@ async def test_a_callback_that_is_under_way_is_waited_for(steward: Steward, post
     waiting = await started(steward, kind="callback")
     assert not waiting.done()
     post.free.set()
-    assert [each["task_status"] for each in good(await waiting)["entries"]] == ["submitted"]
+    assert [each["status"] for each in good(await waiting)["entries"]] == ["submitted"]
 
 
 async def test_when_the_one_under_way_has_ended_the_rest_never_comes(steward: Steward, post: FakePost) -> None:
@@ -110,14 +110,14 @@ async def test_when_the_one_under_way_has_ended_the_rest_never_comes(steward: St
     await until(lambda: len(post.bodies) == 1)
     post.free.set()
     document = refused(await waiting, 409, "1 of 2 came", "never")
-    assert [each["task_status"] for each in document["entries"]] == ["submitted"]
+    assert [each["status"] for each in document["entries"]] == ["submitted"]
 
 
 async def test_a_callback_of_a_task_to_come_is_waited_for(steward: Steward) -> None:
     """Nothing is booked, but whoever submits now has a callback sent at once."""
-    waiting = await started(steward, task_status="submitted")
+    waiting = await started(steward, status="submitted")
     steward.created(callback_url=CALLBACK_URL)
-    assert [each["task_status"] for each in good(await waiting)["entries"]] == ["submitted"]
+    assert [each["status"] for each in good(await waiting)["entries"]] == ["submitted"]
 
 
 @pytest.mark.parametrize("clock", ["manual", "system"])
@@ -135,14 +135,14 @@ async def test_under_a_system_clock_a_callback_that_is_due_later_is_waited_for(p
     steward = Steward(twin)
     steward.created(callback_url=CALLBACK_URL)
     page = await steward.get("journal/wait", kind="callback", count=3, timeout="30s")
-    assert [each["task_status"] for each in page["entries"]] == ["submitted", "processing", "succeed"]
+    assert [each["status"] for each in page["entries"]] == ["submitted", "processing", "succeed"]
     await twin.callbacks.stop(0)
 
 
 async def test_a_wait_ends_when_its_world_is_reset(steward: Steward) -> None:
     waiting = await started(steward)
     await steward.post("reset")
-    refused(await waiting, 409, "reset meanwhile")
+    refused(await waiting, 409, "was reset or closed meanwhile")
 
 
 async def test_a_wait_ends_when_the_server_stops(steward: Steward) -> None:

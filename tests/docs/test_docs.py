@@ -13,6 +13,7 @@ import yaml
 from mock_server.catalogue import Catalogue
 from mock_server.checks import CHECKS
 from mock_server.cli import COMMANDS, serve
+from mock_server.problems import REFUSALS
 from mock_server.program import Program
 from mock_server.reply import Replies
 from mock_server.templates import Template
@@ -58,6 +59,14 @@ def test_the_extensions_page_has_every_check(name: str) -> None:
     assert f"| `{name}` |" in EXTENSIONS
 
 
+def test_the_extensions_page_has_every_event_with_its_default() -> None:
+    for event, general in REFUSALS.items():
+        (row,) = [
+            line for line in EXTENSIONS.splitlines() if line.startswith("| ") and f"`{event}`" in line.split(" | ")[0]
+        ]
+        assert row.endswith(f"| `{general}` |" if general else "| must be listed |")
+
+
 def test_the_curl_command_of_the_readme_is_accepted(caller: Caller) -> None:
     match = re.search(r"-d '(\{.*?\})'", README, re.DOTALL)
     assert match is not None
@@ -95,7 +104,7 @@ def test_links_between_pages_lead_somewhere(page: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"[a-z_]+\.py\b", (ROOT / "ARCHITECTURE.md").read_text()))))
 def test_the_architecture_names_files_that_are_there(name: str) -> None:
-    assert any((ROOT / folder / name).exists() for folder in ("mock_server", ".ci"))
+    assert any((ROOT / folder / name).exists() for folder in ("mock_server", "mock_server/control", ".ci"))
 
 
 def _expressions(program: Program) -> list[str]:

@@ -112,8 +112,13 @@ def requests(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def streams(draw: st.DrawFn) -> list[bytes]:
-    """Some requests on one connection, as the pieces they arrive in; the last may be cut off."""
-    whole = b"".join(draw(st.lists(requests(), min_size=1, max_size=4)))
+    """Some requests on one connection, as the pieces they arrive in: one by one, or cut anywhere, the last cut off."""
+    sent = draw(st.lists(requests(), min_size=1, max_size=4))
+    # Clients on kept connections send the same again.
+    sent += draw(st.lists(st.sampled_from(sent), max_size=4))
+    if draw(st.booleans()):
+        return sent
+    whole = b"".join(sent)
     cuts = sorted(draw(st.lists(st.integers(0, len(whole)), max_size=4)))
     ends = [*cuts, len(whole) if draw(st.integers(0, 4)) else draw(st.integers(0, len(whole)))]
     return [whole[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True) if start < end]
@@ -294,3 +299,69 @@ async def test_what_comes_behind_a_last_request_is_not_taken(twin: Twin) -> None
     protocol.connection_lost(None)
     assert [each.status for each in parse_replies(transport.written)] == [200]
     assert len(twin.worlds.open(KEY).journal.entries) == 1
+
+
+# Heads that were read before
+
+
+def known_heads(protocol: TwinProtocol) -> list[bytes]:
+    return list(protocol.app.known_heads)
+
+
+async def test_a_head_that_comes_again_is_known(twin: Twin) -> None:
+    protocol, transport = open_connection(twin, TwinProtocol)
+    for _ in range(3):
+        protocol.data_received(submission())
+    assert known_heads(protocol) == [submission()[: -len(GOOD)]]
+    first, second, third = parse_replies(transport.written)
+    assert first.status == second.status == third.status == 200
+    assert len({each.json["data"]["task_id"] for each in (first, second, third)}) == 3
+
+
+async def test_a_known_head_may_come_with_another_body_of_that_length(twin: Twin) -> None:
+    protocol, transport = open_connection(twin, TwinProtocol)
+    protocol.data_received(submission())
+    protocol.data_received(submission(b"x" * len(GOOD)))
+    assert [each.status for each in parse_replies(transport.written)] == [200, 400]
+
+
+async def test_a_known_head_waits_for_the_rest_of_its_body(twin: Twin) -> None:
+    protocol, transport = open_connection(twin, TwinProtocol)
+    for piece in (submission(), submission()[:-10], submission()[-10:]):
+        protocol.data_received(piece)
+    assert [each.status for each in parse_replies(transport.written)] == [200, 200]
+
+
+async def test_a_known_head_with_another_request_behind_it_is_two_requests(twin: Twin) -> None:
+    protocol, transport = open_connection(twin, TwinProtocol)
+    protocol.data_received(submission())
+    protocol.data_received(submission() * 2)
+    assert [each.status for each in parse_replies(transport.written)] == [200, 200, 200]
+
+
+NOT_KEPT = {
+    "chunked": b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    "asks first": b"GET / HTTP/1.1\r\nexpect: 100-continue\r\n\r\n",
+    "closes": b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n",
+    "HTTP/1.0": b"GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n",
+    "long": b"GET / HTTP/1.1\r\nx: " + b"a" * 2_048 + b"\r\n\r\n",
+    "begins another that tells a length": b"GET / HTTP/1.1\r\n\r\nPOST / HTTP/1.1\r\ncontent-length: 41\r\nx: y",
+    "two": b"GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+    "the twin's own": b"GET /_mock/nowhere HTTP/1.1\r\n\r\n",
+    "ends its lines with one character": b"POST / HTTP/1.1\ncontent-length: 5\n\n\r\n\r\n.",
+}
+
+
+@pytest.mark.parametrize("came", NOT_KEPT.values(), ids=NOT_KEPT)
+async def test_a_head_is_kept_only_where_its_bytes_tell_everything(twin: Twin, came: bytes) -> None:
+    protocol, _ = open_connection(twin, TwinProtocol)
+    protocol.data_received(came)
+    await let_it_work(protocol)
+    assert known_heads(protocol) == []
+
+
+async def test_no_more_heads_are_kept_than_there_is_room_for(twin: Twin) -> None:
+    protocol, _ = open_connection(twin, TwinProtocol)
+    for number in range(2_500):
+        protocol.data_received(b"GET /%d HTTP/1.1\r\n\r\n" % number)
+    assert len(known_heads(protocol)) == 500

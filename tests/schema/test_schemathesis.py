@@ -5,12 +5,14 @@ answers 400, as was observed at the vendor. All checks run on every call; one fa
 is dropped where the journal shows that the reason was one of these.
 """
 
+import functools
 from collections import Counter
 from typing import Any
 
 import hypothesis
 import jsonschema_rs
 import msgspec
+import pytest
 import schemathesis
 from hypothesis import settings
 from schemathesis import HookContext, Response
@@ -32,12 +34,26 @@ from tests.support import MINIMAL, OMNI, Caller
 KEY = "sk-test"
 FILE = resource("openapi.yaml")
 ROOT: Any = Document(FILE).root
-REQUEST = ROOT["components"]["schemas"]["OmniVideoRequest"]
+TEXT, IMAGE = "/kling/v1/videos/text2video", "/kling/v1/videos/image2video"
+# The smallest body for each submit, and the schema of its bodies as an ordinary tool has it.
+SMALLEST = {OMNI: MINIMAL, TEXT: {"prompt": "A lighthouse."}, IMAGE: {"image": "https://example.com/1.png"}}
+SCHEMAS = {OMNI: "OmniVideoRequest", TEXT: "Text2VideoRequest", IMAGE: "Image2VideoRequest"}
+REQUESTS = {path: ROOT["components"]["schemas"][name] for path, name in SCHEMAS.items()}
 
-CHECKS = {each["x-rule"]["id"] for each in REQUEST["x-checks"]}
-fits_the_whole_schema = jsonschema_rs.Draft202012Validator(REQUEST, validate_formats=True).is_valid
+CHECKS = {each["x-rule"]["id"] for request in REQUESTS.values() for each in request["x-checks"]}
 
 Case = schemathesis.Case[Any]
+
+
+@functools.cache
+def whole_schema(path: str) -> jsonschema_rs.Draft202012Validator:
+    schema = {**REQUESTS[path], "components": ROOT["components"]}
+    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+
+
+def fits_the_whole_schema(path: str, body: Any) -> bool:
+    return whole_schema(path).is_valid(body)
+
 
 # Derandomized, so that a run is the same everywhere; the search for new bodies is for the tests of the rules.
 bounded = settings(max_examples=100, deadline=None, database=None, derandomize=True)
@@ -56,10 +72,10 @@ def config() -> schemathesis.Config:
 class Subject:
     """The application with a closed list of keys, and Schemathesis's view of it."""
 
-    def __init__(self) -> None:
-        self.settings = Settings(clock="manual", api_keys=(KEY,))
+    def __init__(self, dialect: str | None = None) -> None:
+        self.settings = Settings(clock="manual", api_keys=(KEY,), dialect=dialect)
         self.program = load_program(self.settings)
-        self.schema = schema = schemathesis.openapi.from_path(FILE, config=config())
+        self.schema = schema = schemathesis.openapi.from_dict(self.program.openapi(), config=config())
         self.answers = Counter[tuple[str, int]]()
         self.app = App(make_twin(self.settings, self.program))
         schema.config.update(base_url="http://testserver")
@@ -95,12 +111,12 @@ class Subject:
 
     def was_right_to_refuse(self, case: Case, response: Response) -> bool:
         told = self.explanation(response)
-        if case.operation.label == f"GET {OMNI}/{{task_id}}":
+        if case.operation.path.endswith("/{task_id}"):
             return response.status_code == 400 and told["problem"] == "task-not-found"
-        if case.operation.label != f"POST {OMNI}" or told["problem"] != "invalid-value":
+        if case.operation.method.upper() != "POST" or told["problem"] != "invalid-value":
             return False
         rules = {each["rule"] for each in told["violations"]}
-        return fits_the_whole_schema(case.body) and rules <= CHECKS
+        return fits_the_whole_schema(case.operation.path, case.body) and rules <= CHECKS
 
     def explanation(self, response: Response) -> dict[str, Any]:
         """What the journal has of a call: the header that names its entry may have been cut."""
@@ -113,44 +129,66 @@ class Subject:
 
 
 READING, SUBMITTING, LINKS = Subject(), Subject(), Subject()
+WRAPPED = Subject("gateway-wrapper")
 
 
 def test_every_check_is_on() -> None:
     load_all_checks()
     names = CHECKS_OF_SCHEMATHESIS.get_all_names()
     assert {"ignored_auth", "negative_data_rejection", "positive_data_acceptance", "unsupported_method"} <= set(names)
-    for subject in (READING, SUBMITTING, LINKS):
+    for subject in (READING, SUBMITTING, LINKS, WRAPPED):
         checks = subject.schema.config.checks_config_for()
         assert [name for name in names if not checks.get_by_name(name=name).enabled] == []
+
+
+def with_tasks(subject: Subject, case: Case) -> None:
+    """Let there be tasks of the type that is asked for, with the ids that are drawn the most often."""
+    caller = subject.start_afresh()
+    path = case.operation.path.removesuffix("/{task_id}")
+    for external_id in ("0", "00", ""):
+        body = {**SMALLEST[path], "external_task_id": external_id, "watermark_info": {"enabled": True}}
+        assert caller.submit(body, path).status == 200
+    caller.finish("0")
 
 
 @READING.schema.include(method="GET").parametrize()
 @bounded
 def test_queries_and_lists_conform(case: Case) -> None:
-    caller = READING.start_afresh()
-    # The ids that are drawn the most often.
-    for external_id in ("0", "00", ""):
-        caller.created({**MINIMAL, "external_task_id": external_id, "watermark_info": {"enabled": True}})
-    caller.finish("0")
+    with_tasks(READING, case)
+    case.call_and_validate()
+
+
+@WRAPPED.schema.include(method="GET").parametrize()
+@settings(bounded, max_examples=40)
+def test_queries_and_lists_conform_in_a_gateways_dialect(case: Case) -> None:
+    with_tasks(WRAPPED, case)
+    case.call_and_validate()
+
+
+@WRAPPED.schema.include(method="POST").parametrize()
+@settings(bounded, max_examples=60)
+def test_submits_conform_in_a_gateways_dialect(case: Case) -> None:
+    WRAPPED.start_afresh()
     case.call_and_validate()
 
 
 @SUBMITTING.schema.include(method="POST").parametrize()
-@settings(bounded, max_examples=250)
+@settings(bounded, max_examples=150)
 def test_submits_conform(case: Case) -> None:
     SUBMITTING.start_afresh()
     case.call_and_validate()
 
 
-def test_it_draws_bodies_that_keep_every_rule_of_the_schema() -> None:
+@pytest.mark.parametrize("path", REQUESTS)
+def test_it_draws_bodies_that_keep_every_rule_of_the_schema(path: str) -> None:
     """So the file can be used by generators of test data as it is."""
-    cases = SUBMITTING.schema[OMNI]["POST"].as_strategy()
+    cases = SUBMITTING.schema[path]["POST"].as_strategy()
     drawn: list[bool] = []
 
     @settings(bounded, max_examples=50)
     @hypothesis.given(cases)
     def draw(case: Case) -> None:
-        drawn.append(fits_the_whole_schema(case.body))
+        drawn.append(fits_the_whole_schema(path, case.body))
 
     draw()
     assert len(drawn) >= 50
@@ -161,5 +199,6 @@ def test_links_lead_to_tasks_that_are_there_and_all_conforms() -> None:
     machine = LINKS.schema.as_state_machine()
     story: Any = type("Story", (machine,), {"setup": lambda self: LINKS.start_afresh()})
     story.run(settings=settings(bounded, max_examples=30, stateful_step_count=6))
-    assert LINKS.answers[f"POST {OMNI}", 200] > 0
-    assert LINKS.answers[f"GET {OMNI}/{{task_id}}", 200] > 0
+    for path in REQUESTS:
+        assert LINKS.answers[f"POST {path}", 200] > 0
+        assert LINKS.answers[f"GET {path}/{{task_id}}", 200] > 0

@@ -23,12 +23,11 @@ secrets = st.text("0123456789abcdef", min_size=12, max_size=40).map("sk-".__add_
 class Door:
     """An `Auth` before worlds that are made on demand, at a wall clock that is set by hand."""
 
-    def __init__(self, *api_keys: str, claim: str | None = "iss") -> None:
+    def __init__(self, *api_keys: str, claim: str | None = "iss", scheme: AuthScheme | None = None) -> None:
         self.now = NOW
         self.worlds = Worlds(_world, bounds=Bounds(), monotonic_seconds=lambda: 0.0)
-        self.auth = Auth(
-            self.worlds, api_keys=api_keys, scheme=AuthScheme(world_claim=claim), wall_seconds=lambda: self.now
-        )
+        scheme = scheme or AuthScheme(world_claim=claim)
+        self.auth = Auth(self.worlds, api_keys=api_keys, scheme=scheme, wall_seconds=lambda: self.now)
 
     def opens(self, header: str | bytes | None) -> str:
         """The name of the world that the header opens."""
@@ -207,3 +206,30 @@ def test_no_claims_at_all_make_the_door_fail(claims: dict[str, Any]) -> None:
 def test_more_tokens_than_are_remembered_still_open_their_world() -> None:
     door = Door()
     assert {door.opens(jwt(iss="a", jti=number)) for number in range(10_050)} == {"a"}
+
+
+TOKEN, BARE = AuthScheme(word="Token"), AuthScheme("x-api-key", "")
+
+
+@given(key=tokens)
+def test_other_schemes_have_another_word_or_none(key: str) -> None:
+    assert Door(scheme=TOKEN).opens(f"Token {key}") == Door(scheme=TOKEN).opens(f"token   {key}") == key
+    assert Door(scheme=BARE).opens(key) == key
+
+
+@pytest.mark.parametrize(
+    ("scheme", "header", "event", "what_to_do"),
+    [
+        (TOKEN, "Bearer abc", "authorization-malformed", "write Authorization: Token YOUR_KEY"),
+        (TOKEN, "Token", "authorization-malformed", "give a key"),
+        (BARE, None, "authorization-missing", "add the header X-Api-Key: YOUR_KEY"),
+        (BARE, "two words", "authorization-malformed", "write X-Api-Key: YOUR_KEY"),
+    ],
+)
+def test_what_is_wrong_with_another_scheme_is_told_in_its_words(
+    scheme: AuthScheme, header: str | None, event: str, what_to_do: str
+) -> None:
+    refused = Door(scheme=scheme).refusal(header)
+    assert refused.event == event
+    assert refused.explanation["at"] == scheme.header_name
+    assert what_to_do in refused.explanation["do"]

@@ -49,7 +49,11 @@ def test_rules_follow_the_profile(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("command", ["rules", "problems"])
-def test_a_table_says_the_same_as_the_json(capsys: pytest.CaptureFixture[str], command: str) -> None:
+def test_a_table_says_the_same_as_the_json(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    # A narrow table folds its words.
+    monkeypatch.delenv("COLUMNS", raising=False)
     status, out, _ = run(capsys, command)
     assert status == 0
     assert all((row.get("id") or row["name"]) in out for row in rows(capsys, command))
@@ -77,6 +81,12 @@ def test_a_bad_body_shows_all_that_is_wrong(capsys: pytest.CaptureFixture[str], 
     for rule in ("duration.enum", "R9", "aspect-ratio-needed", "R17"):
         assert f"(rule {rule})" in out
     assert out.endswith("3 violations, 2 warnings under the profile kling@2026-06-17\n")
+
+
+def test_a_body_is_checked_for_the_operation_that_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "body.json").write_text('{"image": "https://example.com/1.png"}')
+    assert run(capsys, "validate", "body.json", "--operation", "createImage2Video")[0] == 0
+    assert run(capsys, "validate", "body.json", "--operation", "createText2Video")[0] == 1
 
 
 def test_violations_are_there_as_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -109,6 +119,8 @@ def test_what_is_not_json_cannot_be_checked(
         (("rules", "--profile", "pages"), "there is no profile 'pages'; there are page, kling"),
         (("rules", "--spec", "nothing.yaml"), "nothing.yaml: No such file"),
         (("serve", "--scenario", "instnat"), "did you mean instant?"),
+        (("serve", "--dialect", "gateway"), "no dialect 'gateway'; did you mean gateway-wrapper?"),
+        (("validate", "--operation", "createText2Vidoe", "-"), "did you mean createText2Video?"),
     ],
 )
 def test_what_is_wrong_is_one_line_and_status_2(

@@ -43,7 +43,9 @@ paths:
           "{$request.body#/hook}":
             post:
               x-delivery:
-                send: {statuses: [waiting, done]}
+                send:
+                  statuses: [waiting, done]
+                  filter: {at: $request.body#/events, events: {start: [waiting], end: [done]}, otherwise: [end]}
                 timeout: {after: 5s}
                 retries: {after: [10s]}
                 body: {id: $task.id}
@@ -53,6 +55,11 @@ paths:
       x-task: {type: job, role: list}
       parameters: [{name: page, in: query, schema: {type: integer, minimum: 1, default: 1}}]
       responses: {"200": {description: ok, content: {application/json: {schema: {type: array}}}}}
+  /jobs/{id}/stop:
+    post:
+      x-task: {type: job, role: cancel}
+      parameters: [{name: id, in: path, required: true, schema: {type: string}}]
+      responses: {"200": {description: ok, content: {application/json: {schema: {type: object, required: [id]}}}}}
 components:
   securitySchemes: {key: {type: http, scheme: bearer, x-auth: {world-claim: iss}}}
   responses:
@@ -61,18 +68,36 @@ components:
     Job:
       type: object
       required: [text]
-      properties: {text: {type: string, x-source: page}, hook: {type: string}}
+      properties: {text: {type: string, x-source: page}, hook: {type: string}, events: {type: array}}
       allOf: [{x-rule: {id: R1, source: page, message: no bad}, properties: {text: {not: {const: bad}}}}]
 x-sources: {page: {confidence: observed, title: A page}}
 x-task-types:
   job:
-    id: {format: uuid}
-    statuses: {waiting: {next: [done, failed]}, done: {final: success}, failed: {final: failure}}
+    id: {format: text, prefix: job_, length: 20}
+    statuses:
+      waiting: {next: [done, failed, stopped]}
+      done: {final: success}
+      failed: {final: failure}
+      stopped: {final: cancelled}
+    cancel: {finished: wrong}
+    scenario-directive: $request.body#/text
     pace: {waiting: {for: 1s..2s}}
     failures: {broken: {message: It broke, source: page}}
     concurrency: {per: $request.body#/text, problem: wrong}
     replies: {submit: {id: $task.id, text: $request.body#/text}, list: {$each: $tasks, $item: $task.id}}
     list: {page: page, size: size}
+x-dialects:
+  default: plain
+  dialects:
+    plain: {about: As it is.}
+    other:
+      about: Another one.
+      replies:
+        job: {submit: {schema: {type: object}, body: {s: {$match: $task.status, $cases: {waiting: W}, $else: D}}}}
+      callbacks: {job: {schema: {type: object}, body: {at: {$value: $task.ended_at_iso, $else: null}}}}
+      problem-schema: {type: object}
+      problems: {wrong: {status: 422, body: {text: $problem.body}}}
+      otherwise: {body: {}}
 x-problems: {wrong: {status: 400, retry: never, about: It is wrong, source: page, body: {error: $problem.detail}}}
 x-refusals:
   {authorization-missing: wrong, authorization-malformed: wrong, authorization-unknown: wrong,
@@ -270,9 +295,9 @@ def test_a_mistake_in_the_spec_stops_the_start_at_its_line(
         ("role: list}", "role: query}\n      x-source: nobody", "x-source: nobody", "names the source 'nobody'"),
         ("list: {$each: $tasks, $item: $task.id}", "query: {id: $task.id}", "replies:", "for the role 'list'"),
         (
-            "send: {statuses: [waiting, done]}",
-            "send: {statuses: [done, over]}",
-            "send:",
+            "statuses: [waiting, done]",
+            "statuses: [done, over]",
+            "statuses:",
             "the status 'over'; there are waiting",
         ),
         (
@@ -370,7 +395,7 @@ def test_a_query_without_a_slot_is_refused(tmp_path: Path, library: Library) -> 
 
 
 def test_a_spec_without_an_operation_is_refused(tmp_path: Path, library: Library) -> None:
-    with pytest.raises(SpecError, match="paths: has no operation"):
+    with pytest.raises(SpecError, match="no operation submits such tasks"):
         load(tmp_path, spoiled(("paths", "/jobs"), {}), library)
 
 
