@@ -153,7 +153,7 @@ async def talk(
     # How much of a body uvicorn has handed on when the client leaves, is a matter of chance.
     recorded = [
         (
-            msgspec.structs.replace(entry, real_ms=0)
+            msgspec.structs.replace(entry, real_ns=0)
             if entry.reply
             else (entry.incoming.method, entry.incoming.path, entry.incoming.headers)
         )
