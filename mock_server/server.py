@@ -60,7 +60,7 @@ class TwinServer(uvicorn.Server):
             if isinstance(connection, TwinProtocol) and (
                 not connection.in_head or connection.stalled(now, UNREAD_AT_STOP_SECONDS)
             ):
-                connection.transport.abort()
+                connection.end()
         await super().shutdown(sockets=sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
