@@ -234,7 +234,7 @@ def test_an_answer_is_the_endpoint_s_own(
 def spoiling(*faults: Any, **story: Any) -> TwinTransport:
     """A twin whose lists are spoiled, each by its fault."""
     twin = twin_transport()
-    steps = [{"fault": fault} for fault in faults] or ["normal"]
+    steps: list[Any] = [{"fault": fault} for fault in faults] or ["normal"]
     scenario = twin.twin.catalogue.define({"name": "mine", "about": "A test.", "list": steps, **story})
     twin.world("sk-test").steering.arm(scenario, None, 0)
     return twin
