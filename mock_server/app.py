@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from mock_server.exchange import Head, Incoming, Reply
+from mock_server.sending import Held
 from mock_server.twin import Twin
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class App:
 
     def __init__(self, twin: Twin) -> None:
         self.twin, self.endpoint, self.body_bytes_max = twin, twin.endpoint, twin.settings.body_bytes_max
+        self.held = Held()
         self._own: ASGIApp | None = None
         # What the protocol class has read in the heads of requests, by their bytes.
         self.known_heads: dict[bytes, Head] = {}
@@ -69,7 +71,21 @@ class App:
             came = f"more than {limit} bytes, without a Content-Length"
             await self._too_large(scope, receive, send, came, more=bool(message.get("more_body")))
         else:
-            await _send(send, self.endpoint.answer(_incoming(scope, body)))
+            incoming = _incoming(scope, body)
+            reply = self.endpoint.answer(incoming)
+            if reply.wire is None:
+                await _send(send, reply)
+            else:
+                await self._send_spoiled(scope, receive, send, incoming, reply)
+
+    async def _send_spoiled(
+        self, scope: "Scope", receive: "Receive", send: "Send", incoming: Incoming, reply: Reply
+    ) -> None:
+        from mock_server.spoiled import send_spoiled
+
+        world, number = self.endpoint.last_entry(incoming)
+        if await send_spoiled(scope, receive, send, reply, world.clock, self.held):
+            world.journal.gave_up(number)
 
     async def _too_large(self, scope: "Scope", receive: "Receive", send: "Send", came: str, *, more: bool) -> None:
         explanation = {

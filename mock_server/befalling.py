@@ -67,9 +67,8 @@ def spoiled(reply: Reply, befallen: Befallen, around: Around) -> Reply:
     """Return the reply as it goes out after all that befalls it."""
     for fault in befallen.happening.faults:
         reply = fault.spoil(reply, around)
-    if befallen.delay_ms:
-        reply = msgspec.structs.replace(reply, wire=delayed(reply.wire or Wire(), befallen.delay_ms))
-    return reply
+    # A shell looks at what is special about a reply only where there is a wire.
+    return msgspec.structs.replace(reply, wire=delayed(reply.wire or Wire(), befallen.delay_ms))
 
 
 def delayed(wire: Wire, by_ms: int) -> Wire:

@@ -137,6 +137,11 @@ class Endpoint:
         explanation = {"what": "the client left before its request was whole", "body_bytes": len(incoming.body)}
         world.journal.exchange(world.clock.now_ms(), incoming, None, None, None, explanation)
 
+    def last_entry(self, incoming: Incoming) -> tuple[World, int]:
+        """Return the world of the request that was answered last, and the number of its journal entry."""
+        world = self._world_or_lobby(incoming)
+        return world, world.journal.next_number - 1
+
     # The steps
 
     def _world(self, incoming: Incoming, headers: Mapping[bytes, bytes]) -> World:

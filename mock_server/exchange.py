@@ -28,12 +28,13 @@ class Head(msgspec.Struct, frozen=True, gc=False):
     body_bytes: int
 
 
-class Wire(msgspec.Struct, frozen=True, gc=False):
+class Wire(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """How a reply goes out where it is not simply sent.
 
-    Nothing is sent for `delay_ms`. Then come `raw`, or the head and the body, of which `body_bytes` at most are sent
-    (chunked or with a length, which is that of the whole); `drip_bytes` at a time, `drip_ms` apart, if that is not 0.
-    After that the connection is as `end` says: kept, closed, reset, or left open in silence for `hang_ms`.
+    Nothing is sent for `delay_ms`. Then come `raw`, or the head and the body, or nothing, where `head` is false. Of the
+    body `body_bytes` at most are sent; the head tells the length of the whole, in one chunk if it is `chunked`. The
+    body comes `drip_bytes` at a time, `drip_ms` apart, if that is not 0. After that the connection is as `end` says:
+    kept, closed, reset, or left open in silence for `hang_ms` and then closed.
     """
 
     delay_ms: int = 0
@@ -48,7 +49,10 @@ class Wire(msgspec.Struct, frozen=True, gc=False):
 
 
 class Reply(msgspec.Struct, frozen=True, gc=False):
-    """What to send back. `headers` come besides content-type and content-length; `wire` is None where all is well."""
+    """What to send back. `headers` come besides content-type and content-length.
+
+    `wire` is None where all is well. A `content_type` of its own has only a reply that has one.
+    """
 
     status: int
     body: bytes
@@ -71,6 +75,8 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     real_ns: int = 0
     # Whether of a long body only the beginning was kept.
     cut: bool = False
+    # How long after it the client left, in real time, where its reply was held back and it did not wait for it.
+    gave_up_after_ms: int | None = None
 
     @property
     def real_ms(self) -> int:

@@ -84,6 +84,17 @@ class Journal:
             Exchange(self.next_number, at_ms, incoming, reply, operation, task_id, explanation, self._real_ns(), cut),
         )
 
+    def gave_up(self, number: int, after_ms: int | None = None) -> None:
+        """Note that the client of an exchange left while its reply was held back; without `after_ms`, just now."""
+        index = number - (self.next_number - len(self._entries))
+        if 0 <= index < len(self._entries):
+            size, entry = self._entries[index]
+            assert isinstance(entry, Exchange)
+            if after_ms is None:
+                after_ms = max(0, self._real_ns() // 1_000_000 - entry.real_ms)
+            self._entries[index] = (size, msgspec.structs.replace(entry, gave_up_after_ms=after_ms))
+            self._tell()
+
     def attempt(self, make: Callable[[int, int], Attempt]) -> Attempt:
         """Record an attempt; `make` is told its number, and the real time in milliseconds."""
         entry = make(self.next_number, self._real_ns() // 1_000_000)

@@ -14,16 +14,23 @@ is not parsed again.
 
 The answers have the same bytes on either way. uvicorn waits for ever for the end of a head, and keeps whatever comes
 until then; both are bounded here.
+
+A reply that has a `Wire` may be held back. What comes behind it on the connection waits its turn: a request that is
+answered here is kept; one for uvicorn is not, and the connection is closed after the reply.
 """
 
+from collections import deque
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import httptools
+import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from mock_server.app import OWN_PREFIX, App
-from mock_server.exchange import Head, Headers, Incoming, Reply
+from mock_server.exchange import Head, Headers, Incoming, Reply, Wire
+from mock_server.journal import Journal
+from mock_server.sending import HELD_SECONDS_MAX, Sending, rendered
 
 # What common servers take: nginx 32 KB, Apache 64 KB.
 HEAD_BYTES_MAX = 65_536
@@ -33,6 +40,8 @@ REQUEST_SECONDS_MAX = 120.0
 # Longer than clients pause between polls, so that a kept connection is still there.
 KEEP_ALIVE_SECONDS = 75
 _MORE_THAN_A_LENGTH = frozenset((b"transfer-encoding", b"expect"))
+# More than any client sends before the first of them is answered.
+_BEHIND_MAX = 100
 _OFFERS = frozenset((b"connection", b"upgrade", b"http2-settings"))
 _OWN_PREFIX = OWN_PREFIX.encode("ascii")
 
@@ -65,6 +74,12 @@ class TwinProtocol(HttpToolsProtocol):
         # The last request that was answered here, where the connection is kept after it.
         self.answered: Incoming | None = None
         self.path = self.query = b""
+        # The reply that is held back, where it stands in a journal, and the requests that wait behind it.
+        self.held: Sending | None = None
+        self.held_entry: tuple[Journal, int] | None = None
+        self.held_since = 0.0
+        self.closes_behind = False
+        self.behind: deque[tuple[Incoming, bool]] = deque()
         # The headers of every reply, as uvicorn has them (it makes new ones each second) and as bytes.
         self._usual_headers: Headers | None = None
         self._usual_lines = b""
@@ -79,7 +94,7 @@ class TwinProtocol(HttpToolsProtocol):
                 self.since = self.loop.time()
                 end = data.find(b"\r\n\r\n") + 4
                 head = self.app.known_heads.get(data[:end])
-                if head is not None and len(data) == end + head.body_bytes and self.may_answer:
+                if head is not None and len(data) == end + head.body_bytes and self.may_answer and self.held is None:
                     incoming = Incoming(
                         head.method, head.path, head.query, head.headers, data[end:], self.scheme or "http"
                     )
@@ -135,7 +150,7 @@ class TwinProtocol(HttpToolsProtocol):
         self.parts, self.room = [], self.app.body_bytes_max
         if _is_own(self.path) or not self.may_answer:
             self.leave_to_uvicorn()
-        elif self.expect_100_continue:
+        elif self.expect_100_continue and self.held is None:
             if self.announced_bytes() > self.room:
                 self.leave_to_uvicorn()
             else:
@@ -149,7 +164,7 @@ class TwinProtocol(HttpToolsProtocol):
             self.room -= len(body)
             if self.room < 0:
                 self.leave_to_uvicorn()
-        elif not self.transport.is_closing():
+        elif self.cycle is not None and not self.transport.is_closing():
             super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -162,9 +177,12 @@ class TwinProtocol(HttpToolsProtocol):
             # One of HTTP/1.0 is not kept, whatever the client says.
             keep_alive = self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
             self.parts = None
+            if self.held is not None:
+                self.wait_behind(incoming, keep_alive=keep_alive)
+                return
             self.answered = incoming if keep_alive else None
             self.put(incoming, self.app.endpoint.answer(incoming), keep_alive=keep_alive)
-        elif not self.transport.is_closing():
+        elif self.cycle is not None and not self.transport.is_closing():
             super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -172,6 +190,10 @@ class TwinProtocol(HttpToolsProtocol):
         if self.parts is not None:
             self.app.endpoint.client_left(self.incoming())
             self.parts = None
+        if self.held is not None and self.held_entry is not None:
+            journal, number = self.held_entry
+            journal.gave_up(number)
+        self.let_go()
         super().connection_lost(exc)
 
     def incoming(self) -> Incoming:
@@ -203,7 +225,11 @@ class TwinProtocol(HttpToolsProtocol):
     # What goes out
 
     def put(self, incoming: Incoming, reply: Reply, *, keep_alive: bool) -> None:
-        """Put a reply on the wire. How its bytes go there is said here and nowhere else."""
+        """Put a reply on the wire. How its bytes go there is said here, and in `sending.py` where it has a wire."""
+        self.server_state.total_requests += 1
+        if reply.wire is not None:
+            self.hold(incoming, reply, reply.wire, keep_alive=keep_alive)
+            return
         if self._usual_headers is not self.server_state.default_headers:
             self._usual_headers = self.server_state.default_headers
             lines = b"".join([b"%s: %s\r\n" % header for header in self._usual_headers])
@@ -213,10 +239,46 @@ class TwinProtocol(HttpToolsProtocol):
             more += b"connection: close\r\n"
         body = reply.body if incoming.method != "HEAD" else b""
         head = STATUS_LINE[reply.status]
-        self.server_state.total_requests += 1
         self.transport.write(b"%b%b%d\r\n%b\r\n%b" % (head, self._usual_lines, len(reply.body), more, body))
         if not keep_alive:
             self.transport.close()
+
+    def hold(self, incoming: Incoming, reply: Reply, wire: Wire, *, keep_alive: bool) -> None:
+        """Put a reply on the wire as its wire says, and hold back what comes behind it until it is out."""
+        world, number = self.app.endpoint.last_entry(incoming)
+        wire = self.app.held.take(wire)
+        usual = self.server_state.default_headers
+        parts = rendered(reply, wire, usual, keep_alive=keep_alive, with_body=incoming.method != "HEAD")
+        if wire.end == "keep" and not keep_alive:
+            wire = msgspec.structs.replace(wire, end="close")
+        self.held_entry, self.held_since = (world.journal, number), self.loop.time()
+        self.held = Sending(self.transport, parts, wire, world.clock, self.go_on)
+        self.held.start()
+
+    def go_on(self, kept: bool) -> None:
+        """What was held back is out: answer what waits behind it, where the connection is kept."""
+        self.let_go()
+        self.since = self.loop.time()
+        while kept and self.behind and self.held is None and not self.transport.is_closing():
+            incoming, keep_alive = self.behind.popleft()
+            self.put(incoming, self.app.endpoint.answer(incoming), keep_alive=keep_alive)
+        if kept and self.held is None and self.closes_behind:
+            self.transport.close()
+
+    def wait_behind(self, incoming: Incoming, *, keep_alive: bool) -> None:
+        """Keep a request until it is its turn; nothing is kept behind one that there is no room for."""
+        size = sum(len(each.body) for each, _ in self.behind) + len(incoming.body)
+        if len(self.behind) < _BEHIND_MAX and size <= self.app.body_bytes_max and not self.closes_behind:
+            self.behind.append((incoming, keep_alive))
+        else:
+            self.closes_behind = True
+
+    def let_go(self) -> None:
+        """Send no more of what is held back."""
+        if self.held is not None:
+            self.held.cancel()
+            self.held = None
+            self.app.held.give()
 
     def pause_writing(self) -> None:
         """The client does not read as fast as it is written to; nothing is made for it until it does."""
@@ -245,7 +307,13 @@ class TwinProtocol(HttpToolsProtocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def leave_to_uvicorn(self) -> None:
-        """Let uvicorn carry this request to the ASGI application, from what has come of it on."""
+        """Let uvicorn carry this request to the ASGI application, from what has come of it on.
+
+        Behind a reply that is held back it cannot.
+        """
+        if self.held is not None or self.behind:
+            self.parts, self.closes_behind = None, True
+            return
         url, headers, expects, parts = self.url, self.headers, self.expect_100_continue, self.parts
         super().on_message_begin()
         self.url, self.expect_100_continue, self.parts = url, expects, None
@@ -282,7 +350,9 @@ class TwinProtocol(HttpToolsProtocol):
     def refuse(self, event: str, explanation: dict[str, Any], detail: str = "") -> None:
         """Answer a request that never became one, and close; one before it is answered first, and alone."""
         self.parts = None
-        if self.in_head and self.uvicorn_is_busy:
+        if self.held is not None:
+            self.closes_behind = True
+        elif self.in_head and self.uvicorn_is_busy:
             self.cycle.keep_alive = False
         elif not self.transport.is_closing():
             incoming = Incoming("-", getattr(self, "url", b"")[:1_024], b"", [], b"")
@@ -292,12 +362,25 @@ class TwinProtocol(HttpToolsProtocol):
         """End the connection where a request takes too long to come, a reply to be read, or nothing has come at all."""
         seconds = now - self.since
         if self.stalled(now, self.app.twin.readers.stalled_seconds):
-            self.transport.abort()
+            self.end()
+        elif self.held is not None:
+            if now - self.held_since > HELD_SECONDS_MAX:
+                self.end()
         elif not self.in_head or self.head_bytes:
             if seconds > (HEAD_SECONDS_MAX if self.in_head else REQUEST_SECONDS_MAX):
-                self.transport.abort()
+                self.end()
         elif seconds > KEEP_ALIVE_SECONDS and not self.uvicorn_is_busy:
             self.transport.close()
+
+    def end(self) -> None:
+        """End the connection at once, whatever is under way."""
+        self.let_go()
+        self.transport.abort()
+
+    def shutdown(self) -> None:
+        """The server stops: what is held back is not waited for."""
+        self.let_go()
+        super().shutdown()
 
 
 def _is_own(path: bytes) -> bool:

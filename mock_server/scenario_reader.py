@@ -75,6 +75,10 @@ def _happening(item: Mapping[str, Any], place: Pointer, roles: Iterable[str], sp
     stores = then == "store" if then is not None else problem is None
     if (problem is not None or not stores) and (unfit := next((each for each in faults if each.needs_success), None)):
         raise ScenarioError((*place, "fault"), f"{unfit.name} spoils the reply of a success, and here is none")
+    if set(roles) - {"query"} and (unfit := next((each for each in faults if each.reads != "now"), None)):
+        raise ScenarioError(
+            (*place, "fault"), f"{unfit.name} is about queries; this is about {', '.join(sorted(roles))}"
+        )
     return Happening(
         problem=problem,
         faults=faults,

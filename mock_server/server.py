@@ -68,7 +68,7 @@ class TwinServer(uvicorn.Server):
     def _abort(self, which: Callable[[TwinProtocol], bool]) -> None:
         for connection in list(self.server_state.connections):
             if isinstance(connection, TwinProtocol) and which(connection):
-                connection.transport.abort()
+                connection.end()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal ends the server cleanly, with exit status 0; the second ends it at once."""

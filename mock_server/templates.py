@@ -85,7 +85,10 @@ class Template:
         self._source = source
 
     def places(self, expression: str) -> tuple[str, ...]:
-        """Return the JSON pointers at which an expression stands by itself, or chooses a case; not inside `$each`."""
+        """Return the JSON pointers at which an expression stands by itself, or chooses a case.
+
+        `*` stands for every item of what `$each` makes.
+        """
         return tuple(_places(self._source, expression, ""))
 
     def render(self, scene: Scene) -> bytes:
@@ -287,6 +290,8 @@ def _places(source: Any, expression: str, pointer: str) -> Iterator[str]:
         for key, member in source.items():
             if key in ("$then", "$value"):
                 yield from _places(member, expression, pointer)
+            elif key == "$item":
+                yield from _places(member, expression, f"{pointer}/*")
             elif not key.startswith("$"):
                 yield from _places(member, expression, f"{pointer}/{key}")
 

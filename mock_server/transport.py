@@ -4,13 +4,14 @@
     client = httpx.Client(transport=twin, base_url="https://api.example.com")      # or httpx.AsyncClient
 
 Nothing leaves the process. Callbacks go to `receiver`, when the clock is moved; whatever their address, that function
-is asked. The endpoint is the one that the server runs, so replies are the same to the byte.
+is asked. The endpoint is the one that the server runs, so replies are the same to the byte. Faults of the connection
+are what httpx raises over a socket, without any wait: a read time-out comes at once where the reply would be later.
 """
 
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 import httpx
@@ -22,6 +23,7 @@ from mock_server.durations import parse_duration_ms
 from mock_server.exchange import Incoming, Reply
 from mock_server.post import PostFailed
 from mock_server.program import Program
+from mock_server.received import received
 from mock_server.settings import Settings
 from mock_server.twin import Twin, load_program, make_twin
 from mock_server.worlds import World
@@ -101,7 +103,11 @@ class TwinTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         path, _, query = url.raw_path.partition(b"?")
         headers = [(name.lower(), value) for name, value in request.headers.raw]
         incoming = Incoming(request.method, path, query, headers, body, url.scheme)
-        return _response(self._endpoint.answer(incoming))
+        reply = self._endpoint.answer(incoming)
+        if reply.wire is None:
+            return _response(reply)
+        world, number = self._endpoint.last_entry(incoming)
+        return received(request, reply, reply.wire, partial(world.journal.gave_up, number))
 
     async def _page(self, request: httpx.Request) -> httpx.Response:
         response = await self._pages.handle_async_request(request)

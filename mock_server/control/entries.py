@@ -67,6 +67,7 @@ class Shower:
             "external_id": redactor.value(self._external_id(entry.task_id)),
             "request": self._request(incoming, headers, redactor, cut=entry.cut),
             "response": self._response(reply, redactor, cut=entry.cut) if reply is not None else None,
+            "gave_up_after_ms": entry.gave_up_after_ms,
             "explanation": redactor.value(entry.explanation, names=True),
         }
 
@@ -89,8 +90,9 @@ class Shower:
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in reply.headers]
         return {
             "status": reply.status,
-            "headers": self._headers([("content-type", "application/json"), *headers], redactor),
+            "headers": self._headers([("content-type", reply.content_type.decode("latin-1")), *headers], redactor),
             **_body(reply.body, redactor, cut=cut),
+            "wire": msgspec.to_builtins(reply.wire) if reply.wire is not None else None,
         }
 
     def _headers(self, headers: list[tuple[str, str]], redactor: Redactor) -> dict[str, str]:

@@ -94,6 +94,19 @@ def test_the_scenarios_page_has_every_key() -> None:
         assert re.search(rf"\b{key}\b", SCENARIOS), key
 
 
+def test_the_scenarios_page_has_every_fault_with_its_arguments() -> None:
+    schema = json.loads((ROOT / "fixtures/schemas/scenario.schema.json").read_text(encoding="utf-8"))
+    for name, fault in schema["$defs"]["fault"]["anyOf"][-1]["properties"].items():
+        row = re.search(rf"^\| `{name}` \|.*$", SCENARIOS, re.MULTILINE)
+        assert row is not None, name
+        arguments = {
+            key: each for one in (fault, *fault.get("anyOf", ())) for key, each in one.get("properties", {}).items()
+        }
+        for key, argument in arguments.items():
+            for word in (key, *(each for each in argument.get("enum", ()) if isinstance(each, str))):
+                assert f"`{word}`" in row[0], (name, word)
+
+
 @pytest.mark.parametrize("page", ["README.md", "ARCHITECTURE.md", *sorted(f"docs/{page.name}" for page in DOCS)])
 def test_links_between_pages_lead_somewhere(page: str) -> None:
     path = ROOT / page

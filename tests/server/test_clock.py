@@ -1,3 +1,4 @@
+import asyncio
 from fractions import Fraction
 from itertools import accumulate
 
@@ -98,3 +99,49 @@ def test_a_manual_clock_does_not_leave_the_calendar() -> None:
     with pytest.raises(ValueError, match="year 9999"):
         clock.move_to(CLOCK_MS_MAX + 1)
     assert clock.now_ms() == MANUAL_START_MS
+
+
+@given(waits=st.lists(st.integers(0, 1_000), max_size=30), steps=st.lists(st.integers(0, 400), max_size=8))
+def test_a_manual_clock_calls_on_the_way_what_is_booked_each_at_its_moment(waits: list[int], steps: list[int]) -> None:
+    clock = ManualClock()
+    called: list[tuple[int, int]] = []
+    for number, wait in enumerate(waits):
+        clock.call_after(wait, lambda number=number: called.append((clock.now_ms(), number)))  # type: ignore[misc]
+    due = sorted((MANUAL_START_MS + wait, number) for number, wait in enumerate(waits))
+    for step in steps:
+        clock.move_to(clock.now_ms() + step)
+        assert called == [each for each in due if each[0] <= clock.now_ms()]
+
+
+def test_what_is_booked_on_the_way_is_called_on_the_way() -> None:
+    clock = ManualClock()
+    shown: list[int] = []
+
+    def again() -> None:
+        shown.append(clock.now_ms() - MANUAL_START_MS)
+        clock.call_after(10, again)
+
+    again()
+    clock.move_to(MANUAL_START_MS + 35)
+    assert shown == [0, 10, 20, 30]
+    assert clock.now_ms() == MANUAL_START_MS + 35
+
+
+@given(cancelled=st.sets(st.integers(0, 299)))
+def test_what_is_cancelled_is_not_called(cancelled: set[int]) -> None:
+    clock = ManualClock()
+    called: list[int] = []
+    booked = [clock.call_after(7, lambda number=number: called.append(number)) for number in range(300)]  # type: ignore[misc]
+    for number in cancelled:
+        booked[number].cancel()
+    clock.call_after(8, lambda: called.append(300))
+    clock.move_to(MANUAL_START_MS + 10)
+    assert called == [number for number in range(301) if number not in cancelled]
+
+
+async def test_a_system_clock_calls_after_real_time_whatever_its_scale() -> None:
+    called = asyncio.Event()
+    booked = SystemClock(scale=0.000_001).call_after(1, called.set)
+    async with asyncio.timeout(10):
+        await called.wait()
+    booked.cancel()

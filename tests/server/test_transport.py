@@ -9,7 +9,7 @@ import respx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mock_server.exchange import Incoming
+from mock_server.exchange import Exchange, Incoming
 from mock_server.journal import Attempt
 from mock_server.program import Program
 from mock_server.settings import Settings
@@ -226,3 +226,78 @@ def test_an_answer_is_the_endpoint_s_own(
     expected = make_twin(Settings(clock="manual"), program).endpoint.answer(incoming)
     assert (answer.status_code, answer.content) == (expected.status, expected.body)
     assert set(expected.headers) <= {(name.lower(), value) for name, value in answer.headers.raw}
+
+
+# Faults of the connection
+
+
+def spoiling(*faults: Any, **story: Any) -> TwinTransport:
+    """A twin whose lists are spoiled, each by its fault."""
+    twin = twin_transport()
+    steps: list[Any] = [{"fault": fault} for fault in faults] or ["normal"]
+    scenario = twin.twin.catalogue.define({"name": "mine", "about": "A test.", "list": steps, **story})
+    twin.world("sk-test").steering.arm(scenario, None, 0)
+    return twin
+
+
+def gave_up(twin: TwinTransport) -> list[int | None]:
+    return [each.gave_up_after_ms for each in twin.world("sk-test").journal.entries if isinstance(each, Exchange)]
+
+
+SHORT = {"truncated-body": {"how": "short-length", "after-bytes": 3}}
+SPOILED: list[tuple[Any, type[Exception], str, int | None]] = [
+    ({"reset": "before"}, httpx.ReadError, "Connection reset", None),
+    ({"reset": "inside"}, httpx.ReadError, "Connection reset", None),
+    ("close", httpx.RemoteProtocolError, "without sending a response", None),
+    ("garbage", httpx.RemoteProtocolError, "illegal status line", None),
+    ({"hang": "4s"}, httpx.RemoteProtocolError, "without sending a response", None),
+    ({"hang": "6s"}, httpx.ReadTimeout, "timed out", 5_000),
+    ({"drip": "6s"}, httpx.ReadTimeout, "timed out", 5_000),
+    (
+        {"truncated-body": {"how": "short-length", "after-bytes": 3}},
+        httpx.RemoteProtocolError,
+        "received 3 bytes",
+        None,
+    ),
+    ({"truncated-body": {"how": "cut-chunk"}}, httpx.RemoteProtocolError, "incomplete chunked read", None),
+]
+
+
+@pytest.mark.parametrize(("fault", "error", "message", "after_ms"), SPOILED)
+async def test_a_fault_of_the_connection_is_what_httpx_raises(
+    fault: Any, error: type[Exception], message: str, after_ms: int | None
+) -> None:
+    """The usual time-out of httpx is 5 s; nothing here waits for it."""
+    twin = spoiling(fault, fault)
+    with pytest.raises(error, match=message):
+        sync_client(twin).get(OMNI)
+    with pytest.raises(error, match=message):
+        await async_client(twin).get(OMNI)
+    assert gave_up(twin) == [after_ms, after_ms]
+
+
+def test_a_reply_that_is_later_than_the_client_waits_is_a_time_out() -> None:
+    twin = spoiling(latency="2s")
+    assert sync_client(twin).get(OMNI).status_code == 200
+    with pytest.raises(httpx.ReadTimeout):
+        sync_client(twin).get(OMNI, timeout=1.5)
+    assert sync_client(twin).get(OMNI, timeout=None).status_code == 200
+    assert gave_up(twin) == [None, 1_500, None]
+
+
+def test_a_drip_that_is_no_slower_than_the_client_waits_is_a_reply() -> None:
+    twin = spoiling({"drip": "4s"}, {"html-page": 502}, {"redirect": {"to": "http://other.test"}})
+    client = sync_client(twin)
+    assert client.get(OMNI).json()["data"] == []
+    page = client.get(OMNI)
+    assert (page.status_code, page.headers["content-type"]) == (502, "text/html; charset=utf-8")
+    assert client.get(OMNI).headers["location"] == f"http://other.test{OMNI}"
+
+
+def test_what_came_of_a_body_before_it_ended_can_be_read() -> None:
+    twin = spoiling(SHORT)
+    with sync_client(twin).stream("GET", OMNI) as answer:
+        parts = answer.iter_raw()
+        assert next(parts) == b'{"c'
+        with pytest.raises(httpx.RemoteProtocolError):
+            next(parts)
