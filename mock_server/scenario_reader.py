@@ -32,7 +32,7 @@ def compile_scenario(source: Any, spec: Spec, name: str) -> Scenario:
         scripts={role: _script(role, source[role], spec) for role in ROLES if source.get(role)},
         latencies=_latencies(source.get("latency")),
         outages=tuple(_outage(each, ("outages", index), spec) for index, each in enumerate(source.get("outages", ()))),
-        limits=_limits(source.get("capacity", {}), spec),
+        limits=_limits(source["capacity"], spec) if source.get("capacity") else None,
         callbacks=_callbacks(source.get("callbacks", {}), spec),
         dialect=_dialect(source.get("dialect"), spec),
     )
