@@ -127,6 +127,8 @@ def _latency(source: Any, place: Pointer) -> Latency:
 def _outage(item: Mapping[str, Any], place: Pointer, spec: Spec) -> Outage:
     roles = frozenset(item.get("on", ROLES))
     lengths = {key: _duration(item[key], (*place, key)) for key in ("from", "for", "every") if key in item}
+    if lengths.get("for") == 0:
+        raise ScenarioError((*place, "for"), "lasts no time at all; leave it out for an outage without an end")
     if "every" in lengths and not 0 < lengths.get("for", 0) < lengths["every"]:
         raise ScenarioError((*place, "every"), "comes again before it has ended: say `for`, and less than `every`")
     return Outage(
