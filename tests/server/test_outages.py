@@ -31,6 +31,7 @@ def listed(caller: Caller) -> int:
 
 seconds = st.integers(1, 30)
 MAINTENANCE = {"problem": "maintenance"}
+INTERNAL_ERROR = {"problem": "internal-error"}
 
 
 @given(start=st.none() | st.integers(0, 30), lasts=st.none() | seconds, pause=st.none() | seconds, data=st.data())
@@ -171,7 +172,7 @@ class TestErrorRates:
                 {**MAINTENANCE, "chance": 0.5},
                 latency="1ms..1s",
                 lifecycle={"outcome": {"shares": {"success": 1, "failure": 1}}},
-                query=[{"problem": "internal-error", "chance": 0.5, "times": "always"}],
+                **dict.fromkeys(("submit", "query", "list"), [{**INTERNAL_ERROR, "chance": 0.5, "times": "always"}]),
             )
             replies = []
             for _ in range(20):
