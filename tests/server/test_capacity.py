@@ -96,6 +96,8 @@ class TestPlaces:
             free[first] = max(free[first], begins + work)
             assert made == Plan(alone.steps, (now, begins, begins + work))
             worked.append((begins, begins + work))
+            # Places of tasks that have ended are not remembered.
+            assert len(places._taken) <= sum(end >= now for _, end in worked)
         for moment, _ in worked:
             assert sum(begin <= moment < end for begin, end in worked) <= parallel
 

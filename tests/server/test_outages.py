@@ -172,7 +172,9 @@ class TestErrorRates:
                 {**MAINTENANCE, "chance": 0.5},
                 latency="1ms..1s",
                 lifecycle={"outcome": {"shares": {"success": 1, "failure": 1}}},
-                **dict.fromkeys(("submit", "query", "list"), [{**INTERNAL_ERROR, "chance": 0.5, "times": "always"}]),
+                **{
+                    role: [{**INTERNAL_ERROR, "chance": 0.5, "times": "always"}] for role in ("submit", "query", "list")
+                },
             )
             replies = []
             for _ in range(20):
