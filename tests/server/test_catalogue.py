@@ -8,7 +8,6 @@ from mock_server.catalogue import Catalogue, parse_reference
 from mock_server.document import SpecError
 from mock_server.program import Program
 from mock_server.resources import resource
-from mock_server.resources import resource
 from mock_server.scenario_form import ScenarioError
 
 
