@@ -31,7 +31,6 @@ def listed(caller: Caller) -> int:
 
 seconds = st.integers(1, 30)
 MAINTENANCE = {"problem": "maintenance"}
-INTERNAL_ERROR = {"problem": "internal-error"}
 
 
 @given(start=st.none() | st.integers(0, 30), lasts=st.none() | seconds, pause=st.none() | seconds, data=st.data())
@@ -167,14 +166,15 @@ class TestErrorRates:
     def test_what_is_drawn_for_one_operation_changes_nothing_for_another(self, program: Program) -> None:
         """A client that polls more often gets the same answers to its submits, and its tasks the same outcomes."""
 
+        step = {"problem": "internal-error", "chance": 0.5, "times": "always"}
+        unsure: dict[str, Any] = {role: [step] for role in ("submit", "query", "list")}
+
         def submits(polls: int) -> list[Any]:
             caller = facing(
                 {**MAINTENANCE, "chance": 0.5},
                 latency="1ms..1s",
                 lifecycle={"outcome": {"shares": {"success": 1, "failure": 1}}},
-                **{
-                    role: [{**INTERNAL_ERROR, "chance": 0.5, "times": "always"}] for role in ("submit", "query", "list")
-                },
+                **unsure,
             )
             replies = []
             for _ in range(20):
