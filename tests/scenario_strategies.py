@@ -45,7 +45,7 @@ FAULT_ARGUMENTS: Mapping[str, st.SearchStrategy[Any]] = {
     "drip": st.sampled_from([None, "10ms", {"every": "10ms", "bytes": 4}]),
     "hang": st.sampled_from([None, "1s"]),
     "garbage": st.sampled_from([None, {"bytes": 9}]),
-    "redirect": st.sampled_from([None, "same", {"to": "http://127.0.0.1:9", "status": 302}]),
+    "redirect": st.sampled_from([None, {"to": "same"}, {"to": "http://127.0.0.1:9", "status": 302}]),
     "unknown-status": st.sampled_from([None, "queued_v2", {"status": None}]),
     "stale-read": st.sampled_from([None, "nothing", "first"]),
 }

@@ -8,16 +8,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import httpx
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mock_server.catalogue import Catalogue
 from mock_server.ending import end_task
 from mock_server.lifecycle import Step
+from mock_server.resources import resource
+from mock_server.scenario_form import check_form
 from mock_server.settings import Settings
 from mock_server.transport import TwinTransport, twin_transport
 from mock_server.twin import load_program
-from tests.scenario_strategies import scenarios
+from tests.scenario_strategies import CALLBACK_FAULT_ARGUMENTS, FAULT_ARGUMENTS, scenarios
 from tests.support import MINIMAL, OMNI, Caller, without_real_time
 
 SPEC = load_program(Settings()).spec
@@ -141,6 +144,21 @@ class Actor:
 
 
 class TestDrawnScenarios:
+    @settings(deadline=None)
+    @given(data=st.data())
+    def test_every_fault_of_the_format_can_be_drawn(self, data: st.DataObject) -> None:
+        """The form alone is looked at: it has faults that this twin may not have."""
+        schema = msgspec.json.decode(resource("fixtures/schemas/scenario.schema.json").read_bytes())["$defs"]
+        for kind, arguments in (("fault", FAULT_ARGUMENTS), ("callback-fault", CALLBACK_FAULT_ARGUMENTS)):
+            (of_each,) = (each["properties"] for each in schema[kind]["anyOf"] if "properties" in each)
+            assert set(arguments) == set(of_each)
+        name = data.draw(st.sampled_from(list(FAULT_ARGUMENTS)))
+        said = data.draw(FAULT_ARGUMENTS[name])
+        other = data.draw(st.sampled_from(list(CALLBACK_FAULT_ARGUMENTS)))
+        fault = name if said is None else {name: said}
+        faults = [{other: data.draw(CALLBACK_FAULT_ARGUMENTS[other])}]
+        check_form({"name": "drawn", "about": "A.", "query": [{"fault": fault}], "callbacks": {"faults": faults}})
+
     @settings(max_examples=300, deadline=None)
     @given(source=scenarios(SPEC))
     def test_every_one_can_be_used(self, source: dict[str, Any]) -> None:
