@@ -51,16 +51,18 @@ def befall(world: World, scenario: Scenario, role: str, task: str, now_ms: int) 
     """Count an attempt, and return what befalls it, or None where all is normal. `task` names what it is about."""
     if scenario.plain:
         return None
-    draw = world.fault_chance
+    # A timetable begins with the first request, whatever befalls that.
+    age_ms = now_ms - world.steering.began_ms(scenario, now_ms) if scenario.outages else 0
     step = world.steering.step(scenario, role, task)
-    if step is not None and _comes(step[0], draw):
+    if step is not None and _comes(step[0], world.chances.of(f"steps/{role}")):
         happening, attempt = step
     else:
-        happening, attempt = _outage(world, scenario, role, now_ms) or _NOTHING, 0
+        happening, attempt = _outage(world, scenario, role, age_ms) or _NOTHING, 0
     latency = happening.latency or scenario.latencies.get(role)
     if happening is _NOTHING and latency is None:
         return None
-    return Befallen(scenario, role, happening, attempt, latency(draw()) if latency is not None else 0)
+    delay_ms = latency(world.chances.of(f"latency/{role}")()) if latency is not None else 0
+    return Befallen(scenario, role, happening, attempt, delay_ms)
 
 
 def spoiled(reply: Reply, befallen: Befallen, around: Around) -> Reply:
@@ -76,17 +78,15 @@ def delayed(wire: Wire, by_ms: int) -> Wire:
     return msgspec.structs.replace(wire, delay_ms=wire.delay_ms + by_ms)
 
 
-def around(world: World, incoming: Incoming, status_places: tuple[str, ...], base_url: str) -> Around:
+def around(world: World, role: str, incoming: Incoming, status_places: tuple[str, ...], base_url: str) -> Around:
     """Return what faults may know of a request."""
-    return Around(incoming, world.fault_chance, status_places, base_url)
+    return Around(incoming, world.chances.of(f"faults/{role}"), status_places, base_url)
 
 
-def _outage(world: World, scenario: Scenario, role: str, now_ms: int) -> Happening | None:
-    if not scenario.outages:
-        return None
-    age_ms = now_ms - world.steering.began_ms(scenario, now_ms)
+def _outage(world: World, scenario: Scenario, role: str, age_ms: int) -> Happening | None:
     for outage in scenario.outages:
-        if role in outage.roles and outage.holds(age_ms) and _comes(outage.happening, world.fault_chance):
+        holds = role in outage.roles and outage.holds(age_ms)
+        if holds and _comes(outage.happening, world.chances.of(f"outages/{role}")):
             return outage.happening
     return None
 

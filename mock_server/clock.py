@@ -40,6 +40,14 @@ class Clock(Protocol):
         when it is moved there.
         """
 
+    @property
+    def client_ms(self) -> Callable[[], int]:
+        """Tell time as it passes for a client, in milliseconds: real time, or what a manual clock shows."""
+
+    @property
+    def date_ms(self) -> Callable[[], int]:
+        """Tell the date as a client reads it, in milliseconds since 1970."""
+
 
 class SystemClock:
     """Real time, `scale` times as fast, from the moment the clock was made. It never runs backwards."""
@@ -64,6 +72,9 @@ class SystemClock:
             return (origin_ns + int((monotonic_ns() - started_ns) * scale)) // 1_000_000
 
         self.now_ms: Callable[[], int] = plain_now_ms if scale == 1 else scaled_now_ms
+        # Waits are measured with a clock that nobody sets; a date is compared with the client's own, which is set.
+        self.client_ms: Callable[[], int] = plain_now_ms
+        self.date_ms: Callable[[], int] = lambda: wall_ns() // 1_000_000
 
     def wait_seconds(self, until_ms: int) -> float:
         """Return how many real seconds pass until this clock shows `until_ms`; never negative."""
@@ -84,6 +95,7 @@ class ManualClock:
         self._moments: list[tuple[int, int]] = []
         self._booked: dict[int, Callable[[], None]] = {}
         self._number = 0
+        self.client_ms = self.date_ms = self.now_ms
 
     def move_to(self, at_ms: int) -> None:
         """Set the clock to `at_ms`; raise ValueError for a moment that has passed or is past the year 9999.

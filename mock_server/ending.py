@@ -1,7 +1,8 @@
 """Ends a task before its time: a client cancels it, or the developer wants to see it finished or failed now.
 
 The task gets a new plan, which is the old one up to now and ends in this moment. What hangs on the plan follows: its
-slot is free, callbacks of what will not happen any more are forgotten, and those of what happened now are booked.
+slot and its place are free, callbacks of what will not happen any more are forgotten, and those of what happened now
+are booked.
 """
 
 import msgspec
@@ -31,7 +32,7 @@ def end_task(world: World, task: Task, end: Step, now_ms: int, submit: Compiled)
     assert submission is not None
     body = decode_body(task.body)
     world.store.replace(task, ended)
-    world.slots.give_back(submission.slot_group(body), task.plan.ends_at_ms)
+    world.capacity.ended(task, now_ms)
     world.outbox.drop(task.id, current)
     if submission.delivery is not None and (url := submission.callback_url(body)) is not None:
         statuses = submission.callback_statuses(body)

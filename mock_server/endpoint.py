@@ -27,6 +27,7 @@ from mock_server.lifecycle import Step, make_plan, step_index
 from mock_server.outbox import book_status_changes
 from mock_server.problems import Refused
 from mock_server.program import Program
+from mock_server.rates import Shortage
 from mock_server.redaction import Redactor, key_in
 from mock_server.reply import PageScene, ProblemScene, Scene, scene_at
 from mock_server.routes import slot_text
@@ -178,14 +179,22 @@ class Endpoint:
         if befallen is not None and not befallen.happening.stores:
             world.steering.submitted(scenario, stored=False)
             raise self._refused_by(befallen)
-        if world.slots.limit is not None:
-            self._check_slots(world, compiled, submission.slot_group(body), now_ms)
-        way = scenario.way(task_type.name, world.fault_chance() if len(scenario.ways) > 1 else 0)
+        usage = world.capacity.usage(scenario)
+        if usage is not None:
+            group = submission.slot_group(body)
+            shortage = usage.request("submit", task_type, world.clock) or usage.task(task_type, group, now_ms)
+            if shortage is not None:
+                world.steering.submitted(scenario, stored=False)
+                raise self._short(shortage, scenario, befallen)
+        way = scenario.way(task_type.name, world.chances.of("outcomes")() if len(scenario.ways) > 1 else 0)
         plan = make_plan(way, now_ms, world.chance)
+        task_id = world.task_ids[task_type.name]()
+        if usage is not None:
+            plan = usage.planned(plan, task_id)
         media, note = submission.media(body)
         notes = [each for each in (hint, note) if each]
         task = Task(
-            world.task_ids[task_type.name](),
+            task_id,
             external_id,
             task_type.name,
             now_ms,
@@ -198,8 +207,8 @@ class Endpoint:
         )
         world.store.add(task)
         world.tally.tasks[task.type] += 1
-        if world.slots.limit is not None:
-            world.slots.take(submission.slot_group(body), plan.ends_at_ms)
+        if usage is not None:
+            usage.take(task, task_type, group)
         if submission.delivery is not None and (url := submission.callback_url(body)) is not None:
             book_status_changes(world.outbox, task, url, submission.callback_statuses(body), world.tag)
             if reason := self._callback_refusal(url):
@@ -241,6 +250,7 @@ class Endpoint:
         befallen = befall(call.world, scenario, call.compiled.role, task_id, now_ms)
         if befallen is not None and befallen.happening.problem is not None:
             raise self._refused_by(befallen, task.id if task is not None else None)
+        self._check_rate(call, scenario, befallen)
         unseen = befallen is not None and befallen.reads == "nothing"
         if task is None or task.type != call.compiled.task_type.name or unseen:
             explanation = self._unknown_task_explanation(call.world, call.compiled, name, task)
@@ -265,6 +275,7 @@ class Endpoint:
         befallen = befall(world, scenario, "list", "", now_ms)
         if befallen is not None and befallen.happening.problem is not None:
             raise self._refused_by(befallen)
+        self._check_rate(call, scenario, befallen)
         tasks, next_cursor = self._page(world, compiled, values)
         request_id = world.request_id()
         scenes = [scene_at(task, now_ms, world.tag, request_id) for task in tasks]
@@ -288,15 +299,11 @@ class Endpoint:
             raise self._violated(compiled, [violation], [])
         return tasks[:size], tasks[size - 1].id if len(tasks) > size else None
 
-    def _check_slots(self, world: World, compiled: Compiled, group: Any, now_ms: int) -> None:
-        concurrency = compiled.task_type.concurrency
-        if concurrency is not None and world.slots.full(group, now_ms):
-            explanation = {
-                "came": f"one more task, with {world.slots.taken(group, now_ms)} live",
-                "allowed": f"{world.slots.limit} at once" + (f" for {group}" if group is not None else ""),
-                "do": "wait until one ends (a task holds its slot from submission to its end), and back off",
-            }
-            raise Refused(f"problem:{concurrency.problem}", explanation)
+    def _check_rate(self, call: Call, scenario: Scenario, befallen: Befallen | None) -> None:
+        if scenario.limits is not None and (usage := call.world.capacity.usage(scenario)) is not None:
+            shortage = usage.request(call.compiled.role, call.compiled.task_type, call.world.clock)
+            if shortage is not None:
+                raise self._short(shortage, scenario, befallen)
 
     def _base_url(self, scheme: str, host: bytes | None) -> str:
         """The address that the client called: the media of its results are there too."""
@@ -310,6 +317,13 @@ class Endpoint:
         return known
 
     # What goes wrong
+
+    def _short(self, shortage: Shortage, scenario: Scenario, befallen: Befallen | None) -> Refused:
+        explanation = {"came": shortage.came, "allowed": shortage.allowed, "do": shortage.do}
+        if scenario is not self.scenarios.default:
+            explanation = {"scenario": scenario.name, **explanation}
+        event, dialect = f"problem:{shortage.problem}", scenario.dialect
+        return Refused(event, explanation, headers=shortage.headers, dialect=dialect, befallen=befallen)
 
     def _refused_by(self, befallen: Befallen, task_id: str | None = None) -> Refused:
         """What is never carried out has no answer of its own; that of a crash goes out where the faults leave it."""
@@ -329,7 +343,7 @@ class Endpoint:
         template = compiled.replies[befallen.scenario.dialect or self._dialect]
         places = template.places("$task.status")
         base_url = self._base_url(incoming.scheme, dict(incoming.headers).get(b"host"))
-        reply = spoiled(reply, befallen, around(world, incoming, places, base_url))
+        reply = spoiled(reply, befallen, around(world, befallen.role, incoming, places, base_url))
         return msgspec.structs.replace(answer, reply=reply, explanation=told)
 
     def _violated(self, compiled: Compiled, violations: list[Violation], warnings: list[Violation]) -> Refused:

@@ -40,6 +40,21 @@ def stream(seed: int, name: str) -> Random:
     return Random(f"{seed}/{name}")
 
 
+class Chances:
+    """Sources of chance from one seed, one for each use: what one draws never changes what another gets."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._sources: dict[str, Callable[[], float]] = {}
+
+    def of(self, use: str) -> Callable[[], float]:
+        """Return what draws, for a use, numbers from 0 to below 1."""
+        draw = self._sources.get(use)
+        if draw is None:
+            draw = self._sources[use] = stream(self._seed, use).random
+        return draw
+
+
 def ids(form: IdFormat, chance: Random) -> Callable[[], str]:
     """Return a source of ids of a format, which are never equal."""
     match form.format:

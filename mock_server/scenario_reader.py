@@ -32,7 +32,7 @@ def compile_scenario(source: Any, spec: Spec, name: str) -> Scenario:
         scripts={role: _script(role, source[role], spec) for role in ROLES if source.get(role)},
         latencies=_latencies(source.get("latency")),
         outages=tuple(_outage(each, ("outages", index), spec) for index, each in enumerate(source.get("outages", ()))),
-        limits=_limits(source.get("capacity", {}), spec),
+        limits=_limits(source["capacity"], spec) if source.get("capacity") else None,
         callbacks=_callbacks(source.get("callbacks", {}), spec),
         dialect=_dialect(source.get("dialect"), spec),
     )
@@ -131,6 +131,8 @@ def _latency(source: Any, place: Pointer) -> Latency:
 def _outage(item: Mapping[str, Any], place: Pointer, spec: Spec) -> Outage:
     roles = frozenset(item.get("on", ROLES))
     lengths = {key: _duration(item[key], (*place, key)) for key in ("from", "for", "every") if key in item}
+    if lengths.get("for") == 0:
+        raise ScenarioError((*place, "for"), "lasts no time at all; leave it out for an outage without an end")
     if "every" in lengths and not 0 < lengths.get("for", 0) < lengths["every"]:
         raise ScenarioError((*place, "every"), "comes again before it has ended: say `for`, and less than `every`")
     return Outage(

@@ -118,7 +118,7 @@ class Scenario:
     scripts: Mapping[str, Script] = field(default_factory=dict)
     latencies: Mapping[str, Latency] = field(default_factory=dict)
     outages: tuple[Outage, ...] = ()
-    limits: Limits = Limits()
+    limits: Limits | None = None
     callbacks: CallbackStory = CallbackStory()
     dialect: str | None = None
     seen: str = ""

@@ -11,6 +11,8 @@ from mock_server.scenarios import Happening, Scenario
 
 # More tasks than a test polls at once, each with a counter; the one that was not asked for longest starts anew.
 COUNTERS_MAX = 100_000
+# More scenarios with a timetable than a test uses in one world; the one that began first begins anew.
+_BEGINNINGS_MAX = 1_000
 
 
 @dataclass(slots=True)
@@ -36,7 +38,7 @@ class Steering:
     def arm(self, scenario: Scenario, times: int | None, now_ms: int) -> None:
         """Give the next tasks a scenario, from its first attempt on: for `times` plays, or always (None)."""
         self._forget(scenario.name)
-        self._began_ms[scenario.name] = now_ms
+        self._begin(scenario.name, now_ms)
         self.armed = Armed(scenario, times)
 
     def disarm(self) -> None:
@@ -49,7 +51,8 @@ class Steering:
 
     def began_ms(self, scenario: Scenario, now_ms: int) -> int:
         """Return when the scenario began in this world: with its first request, or when it was armed."""
-        return self._began_ms.setdefault(scenario.name, now_ms)
+        began_ms = self._began_ms.get(scenario.name)
+        return self._begin(scenario.name, now_ms) if began_ms is None else began_ms
 
     def step(self, scenario: Scenario, role: str, task: str = "") -> tuple[Happening, int] | None:
         """Count an attempt; return what the scenario has for it, with its number, or None where it is normal."""
@@ -79,6 +82,12 @@ class Steering:
             armed.left -= 1
             if not armed.left:
                 self.armed = None
+
+    def _begin(self, scenario: str, now_ms: int) -> int:
+        self._began_ms[scenario] = now_ms
+        if len(self._began_ms) > _BEGINNINGS_MAX:
+            del self._began_ms[next(iter(self._began_ms))]
+        return now_ms
 
     def _forget(self, scenario: str) -> None:
         for key in [key for key in self._counts if key[0] == scenario and not key[2]]:

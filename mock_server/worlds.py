@@ -4,12 +4,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from mock_server.capacity import Slots
+from mock_server.capacity import Capacity
 from mock_server.clock import Clock
-from mock_server.identifiers import ids, opaque_tag, stream, uuid_ids
+from mock_server.identifiers import Chances, ids, opaque_tag, stream, uuid_ids
 from mock_server.journal import Journal
 from mock_server.outbox import Outbox
 from mock_server.redaction import Redactor
+from mock_server.scenarios import Scenario
 from mock_server.spec import TaskType
 from mock_server.steering import Steering
 from mock_server.store import Room, Store
@@ -38,9 +39,9 @@ class Bounds:
 
 
 class World:
-    """The tasks, clock, scenarios, slots, callbacks, journal and chance of one key."""
+    """The tasks, clock, scenarios, capacity, callbacks, journal and chance of one key."""
 
-    __slots__ = ("chance", "clock", "closed", "fault_chance", "journal", "name", "outbox", "request_id", "slots",
+    __slots__ = ("capacity", "chance", "chances", "clock", "closed", "journal", "name", "outbox", "request_id",
                  "steering", "store", "tag", "tally", "task_ids", "used_at")  # fmt: skip
 
     def __init__(
@@ -59,7 +60,7 @@ class World:
         self.tag = opaque_tag(name)
         self.clock = clock
         self.store = Store(task_room)
-        self.slots = Slots(concurrency)
+        self.capacity = Capacity(concurrency)
         self.outbox = Outbox()
         self.steering = Steering()
         # Counted over all worlds; it outlives this one.
@@ -68,13 +69,18 @@ class World:
         self.used_at = 0.0
         self.closed = False
         # Chance of its own for each use, so that a query never changes the pace of the next task.
-        self.chance = stream(seed, "pace").random
-        self.fault_chance = stream(seed, "faults").random
+        self.chances = Chances(seed)
+        self.chance = self.chances.of("pace")
         # Types whose ids look alike draw from one source, so that no two of their tasks have the same id.
         chance = stream(seed, "tasks")
         sources = {form: ids(form, chance) for form in dict.fromkeys(each.id for each in task_types.values())}
         self.task_ids = {name: sources[each.id] for name, each in task_types.items()}
         self.request_id = uuid_ids(stream(seed, "requests"))
+
+    def arm(self, scenario: Scenario, times: int | None) -> None:
+        """Give the next tasks a scenario, which begins anew: for `times` plays, or always (None)."""
+        self.capacity.renew(scenario.name)
+        self.steering.arm(scenario, times, self.clock.now_ms())
 
     def told(self, text: str) -> str:
         """Return a text as it may stand in the log: without the key of this world."""

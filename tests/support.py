@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from mock_server.clock import ManualClock
-from mock_server.exchange import Headers, Incoming, Reply
-from mock_server.journal import Journal
+from mock_server.exchange import Exchange, Headers, Incoming, Reply
+from mock_server.journal import Attempt, Journal
 from mock_server.twin import Twin
 from mock_server.worlds import World
 
@@ -29,6 +29,18 @@ def explanation(reply: Reply) -> dict[str, Any]:
     told = msgspec.json.decode(value)
     assert isinstance(told, dict)
     return told
+
+
+def without_real_time(value: msgspec.Struct) -> dict[str, Any]:
+    """Return the parts of a journal entry, a delivery or a thing that fired that the same story has every time.
+
+    A task is left out: it holds its scenario, which is made anew for each twin.
+    """
+    return {
+        key: without_real_time(each) if isinstance(each, Attempt | Exchange) else each
+        for key, each in msgspec.structs.asdict(value).items()
+        if key not in ("real_ms", "task")
+    }
 
 
 @dataclass

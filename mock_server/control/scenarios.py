@@ -28,7 +28,7 @@ async def armed(asked: Asked) -> Response:
     """Arm a scenario for the world: `{"scenario": "maintenance; on=query", "times": 1}`."""
     said = await asked.body("scenario", "times")
     scenario, times = _scenario(asked, said.get("scenario")), _times(said.get("times", "always"))
-    asked.world.steering.arm(scenario, times, asked.world.clock.now_ms())
+    asked.world.arm(scenario, times)
     return asked.json(_state(asked))
 
 

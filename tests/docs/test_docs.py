@@ -8,11 +8,11 @@ from typing import Any
 import click
 import msgspec
 import pytest
-import yaml
 
 from mock_server.catalogue import Catalogue
 from mock_server.checks import CHECKS
 from mock_server.cli import COMMANDS, serve
+from mock_server.document import Document
 from mock_server.problems import REFUSALS
 from mock_server.program import Program
 from mock_server.reply import Replies
@@ -80,11 +80,28 @@ def test_the_python_example_of_the_readme_runs() -> None:
     assert namespace["task"]["task_result"]["videos"][0]["duration"].startswith("5.")
 
 
-def test_the_example_of_the_scenarios_page_is_a_scenario(program: Program) -> None:
+def test_the_examples_of_the_scenarios_page_are_scenarios_or_parts_of_one(program: Program, tmp_path: Path) -> None:
+    def read(text: str) -> Any:
+        (tmp_path / "example.yaml").write_text(text, encoding="utf-8")
+        return Document(tmp_path / "example.yaml").root
+
     first, *parts = re.findall(r"```yaml\n(.*?)```", SCENARIOS, re.DOTALL)
-    scenario = Catalogue(program.spec).define(yaml.safe_load(first))
+    scenario = Catalogue(program.spec).define(read(first))
     assert [scenario.scripts["query"].at(attempt) is None for attempt in range(1, 5)] == [True, False, False, True]
-    assert len(parts) == 1
+    assert parts
+    for part in parts:
+        Catalogue(program.spec).define({"name": "a-part", "about": "A part of the page.", **read(part)})
+
+
+def test_the_scenarios_page_has_every_part_of_a_provider_under_load(program: Program) -> None:
+    catalogue = Catalogue(program.spec)
+    _, _, under_load = SCENARIOS.partition("## A provider under load")
+    parts = re.findall(r"^\| `([a-z-]+)` \|", under_load.partition("\n## ")[0], re.MULTILINE)
+    assert len(parts) == 8
+    assert {"black-friday", *parts} <= set(catalogue.names)
+    assert not {"black-friday", *parts} & set(program.spec.problems)
+    for name in parts:
+        assert catalogue.choose(name).about
 
 
 def test_the_scenarios_page_has_every_key() -> None:

@@ -108,6 +108,7 @@ def test_a_failure_keeps_its_own_pace_unless_the_scenario_says_another(compiled:
         ({"capacity": {"concurrency": 0}}, ("capacity", "concurrency"), "a whole number, from 1"),
         ({"outages": [{"from": "5s"}]}, ("outages", 0), "does nothing"),
         ({"outages": [{"problem": "maintenance", "for": "2s", "every": "1s"}]}, ("outages", 0, "every"), "has ended"),
+        ({"outages": [{"problem": "maintenance", "for": "0s"}]}, ("outages", 0, "for"), "no time at all"),
         (
             {"lifecycle": {"way": ["submitted", "succeed"]}},
             ("lifecycle", "way"),

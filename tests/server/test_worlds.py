@@ -145,7 +145,7 @@ def test_the_lobby_is_not_among_the_worlds() -> None:
     assert house.worlds.by_tag(house.worlds.lobby.tag) is None
 
 
-@pytest.mark.parametrize("part", ["store", "clock", "slots", "outbox", "journal"])
+@pytest.mark.parametrize("part", ["store", "clock", "capacity", "outbox", "journal"])
 def test_two_worlds_share_nothing(part: str) -> None:
     house = House()
     assert getattr(house.worlds.open("a"), part) is not getattr(house.worlds.open("b"), part)
