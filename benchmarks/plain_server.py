@@ -1,4 +1,7 @@
-"""The twin as any ASGI server would carry it: under uvicorn's own protocol class. `python -m benchmarks.plain_server PORT`."""
+"""The twin as any ASGI server would carry it: under uvicorn's own protocol class.
+
+`python -m benchmarks.plain_server PORT`
+"""
 
 import sys
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("omnimock")
 
 OWN_PREFIX = "/_mock/"
+# Where, in the state of an ASGI scope, a reply stands that was made before; all that is left to do is to send it.
+READY = "omnimock.reply"
 
 # A client that sends too much is read on for a while, so that it can see the refusal instead of a reset.
 _DRAINED_BYTES_MAX = 256 * 1024 * 1024
@@ -47,6 +49,9 @@ class App:
             await self._lifespan(receive, send)
 
     async def _operation(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        if (ready := scope.get("state", {}).get(READY)) is not None:
+            await self._put(send, ready)
+            return
         limit = self.body_bytes_max
         length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if length.isdigit() and int(length) > limit:
@@ -67,7 +72,12 @@ class App:
             came = f"more than {limit} bytes, without a Content-Length"
             await self._too_large(scope, receive, send, came, more=bool(message.get("more_body")))
         else:
-            await _send(send, self.endpoint.answer(_incoming(scope, body)))
+            await self._put(send, self.endpoint.answer(_incoming(scope, body)))
+
+    async def _put(self, send: "Send", reply: Reply) -> None:
+        if reply.first is not None:
+            await self.twin.callbacks.send_first(reply.first)
+        await _send(send, reply)
 
     async def _too_large(self, scope: "Scope", receive: "Receive", send: "Send", came: str, *, more: bool) -> None:
         explanation = {

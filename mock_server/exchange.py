@@ -37,14 +37,25 @@ class Wire(msgspec.Struct, frozen=True, gc=False):
     hang_ms: int = 0
 
 
+class First(msgspec.Struct, frozen=True, gc=False):
+    """Callbacks that go out before a reply does: the tag of their world, and the ids of the deliveries."""
+
+    world_tag: str
+    deliveries: tuple[str, ...]
+
+
 class Reply(msgspec.Struct, frozen=True, gc=False):
-    """What to send back. `headers` come besides content-type and content-length; `wire` is None where all is well."""
+    """What to send back. `headers` come besides content-type and content-length; `wire` is None where all is well.
+
+    A shell lets callbacks that go out `first` go before it does anything else with the reply.
+    """
 
     status: int
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = ()
     content_type: bytes = b"application/json"
     wire: Wire | None = None
+    first: First | None = None
 
 
 class Exchange(msgspec.Struct, frozen=True, gc=False):

@@ -7,6 +7,7 @@ An ASGI round trip costs more than all that the endpoint does, so the spec's ope
 
     what is below `/_mock/`;
     a body above the limit, which is read on for a while, so that the client sees the refusal;
+    a reply that waits for callbacks to go out before it;
     a request behind one that uvicorn still has, or behind replies that are not read yet: it waits its turn there.
 
 The answers have the same bytes on either way. uvicorn waits for ever for the end of a head, and keeps whatever comes
@@ -19,7 +20,7 @@ from urllib.parse import unquote_to_bytes
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from mock_server.app import OWN_PREFIX, App
+from mock_server.app import OWN_PREFIX, READY, App
 from mock_server.exchange import Headers, Incoming, Reply
 
 # What common servers take: nginx 32 KB, Apache 64 KB.
@@ -134,7 +135,11 @@ class TwinProtocol(HttpToolsProtocol):
         if self.parts is not None:
             incoming = self.incoming(b"".join(self.parts))
             self.parts = None
-            self.put(incoming, self.app.endpoint.answer(incoming), keep_alive=self.keep_alive)
+            reply = self.app.endpoint.answer(incoming)
+            if reply.first is not None:
+                self.hold(reply)
+                return
+            self.put(incoming, reply, keep_alive=self.keep_alive)
             self.server_state.total_requests += 1
         elif not self.transport.is_closing():
             super().on_message_complete()
@@ -215,6 +220,13 @@ class TwinProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if parts:
             super().on_body(b"".join(parts))
+
+    def hold(self, reply: Reply) -> None:
+        """Let uvicorn send a reply that has to wait: it keeps the order of requests that come behind it."""
+        self.parts = []
+        self.leave_to_uvicorn()
+        self.scope["state"][READY] = reply
+        super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Uvicorn has answered. Its timer for idle connections is not needed: `end_if_overdue` sees to them."""

@@ -38,8 +38,8 @@ class Bounds:
 class World:
     """The tasks, clock, scenarios, slots, callbacks, journal and chance of one key."""
 
-    __slots__ = ("chance", "clock", "closed", "fault_chance", "journal", "name", "outbox", "request_id", "slots",
-                 "steering", "store", "tag", "tally", "task_ids", "used_at")  # fmt: skip
+    __slots__ = ("callback_chance", "chance", "clock", "closed", "fault_chance", "journal", "name", "outbox",
+                 "request_id", "slots", "steering", "store", "tag", "tally", "task_ids", "used_at")  # fmt: skip
 
     def __init__(
         self,
@@ -68,6 +68,7 @@ class World:
         # Chance of its own for each use, so that a query never changes the pace of the next task.
         self.chance = stream(seed, "pace").random
         self.fault_chance = stream(seed, "faults").random
+        self.callback_chance = stream(seed, "callbacks").random
         # Types whose ids look alike draw from one source, so that no two of their tasks have the same id.
         chance = stream(seed, "tasks")
         sources = {form: ids(form, chance) for form in dict.fromkeys(each.id for each in task_types.values())}

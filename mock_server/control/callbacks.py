@@ -14,7 +14,7 @@ from mock_server.control.asking import nearest, shown
 from mock_server.control.base import Asked, ControlError
 from mock_server.control.paging import read_paging
 from mock_server.journal import Attempt, Outcome
-from mock_server.outbox import Delivery, step_of
+from mock_server.outbox import Delivery
 from mock_server.twin import Twin
 from mock_server.worlds import World
 
@@ -40,14 +40,21 @@ class _Known:
         last = self.attempts[-1]
         return "given-up" if last.outcome == "failed" else last.outcome
 
+    @property
+    def _faults(self) -> tuple[str, ...]:
+        if self.booked is None:
+            return self.attempts[-1].faults
+        return self.booked.spoiling.faults if self.booked.spoiling is not None else ()
+
     def shown(self) -> dict[str, Any]:
         booked, last = self.booked, self.attempts[-1] if self.attempts else None
         return {
             "delivery": self.id,
             "task_id": booked.task.id if booked else last and last.task_id,
-            "task_status": _status(booked) if booked else last and last.status,
+            "task_status": booked.status if booked else last and last.status,
             "url": booked.url if booked else last and last.url,
             "outcome": self.outcome,
+            "faults": list(self._faults),
             "due_ms": booked.due_ms if booked else None,
             "attempts": [_shown(each) for each in self.attempts],
         }
@@ -91,12 +98,15 @@ def _again(asked: Asked, known: _Known) -> Delivery:
         )
     last = known.attempts[-1]
     task = asked.world.store.find(last.task_id)
-    step = step_of(known.id)
-    if task is None or step >= len(task.plan.steps) or task.plan.steps[step].status != last.status:
-        raise ControlError(
-            HTTPStatus.CONFLICT, f"the task {last.task_id} is no longer kept as it was, so there is no body to send"
-        )
-    return Delivery(known.id, task, step, last.url, asked.world.clock.now_ms(), last.attempt + 1)
+    spoiling = last.spoiling.sent_again() if last.spoiling is not None else None
+    now_ms = asked.world.clock.now_ms()
+    if task is not None and last.step < len(task.plan.steps):
+        again = Delivery(known.id, task, last.step, last.url, now_ms, last.attempt + 1, spoiling)
+        if again.status == last.status:
+            return again
+    raise ControlError(
+        HTTPStatus.CONFLICT, f"the task {last.task_id} is no longer kept as it was, so there is no body to send"
+    )
 
 
 def _known(twin: Twin, world: World, task_id: str | None) -> dict[str, _Known]:
@@ -115,10 +125,6 @@ def _known(twin: Twin, world: World, task_id: str | None) -> dict[str, _Known]:
     return known
 
 
-def _status(delivery: Delivery) -> str:
-    return delivery.task.plan.steps[delivery.step].status
-
-
 def _shown(attempt: Attempt) -> dict[str, Any]:
     return {
         "number": attempt.number,
@@ -130,4 +136,5 @@ def _shown(attempt: Attempt) -> dict[str, Any]:
         "http_status": attempt.http_status,
         "reason": attempt.reason,
         "final": attempt.final,
+        "faults": list(attempt.faults),
     }
