@@ -87,6 +87,13 @@ async def redelivered(asked: Asked) -> Response:
     return asked.json(_shown(attempt))
 
 
+async def secret(asked: Asked) -> Response:
+    """Tell the secret that callbacks are signed with, where it belongs to the seed; one that was set is known."""
+    signing = asked.twin.signing
+    told = signing.secret if signing.derived else None
+    return asked.json({"secret": told, "from": "the seed" if signing.derived else "--callback-secret"})
+
+
 def _again(asked: Asked, known: _Known) -> Delivery:
     if known.outcome == "under-way":
         raise ControlError(HTTPStatus.CONFLICT, f"{known.id} is under way; ask again when that attempt has ended")
