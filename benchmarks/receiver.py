@@ -1,6 +1,7 @@
-"""A receiver of callbacks that counts how often each delivery came, by its id. `python -m benchmarks.receiver PORT`
+"""A receiver of callbacks that counts how often each delivery came, by its id.
 
-It answers every POST with 200, and a GET with its counts as JSON. It parses no more than it must.
+`python -m benchmarks.receiver PORT`. It answers every POST with 200, and a GET with its counts as JSON. It parses no
+more than it must.
 """
 
 import asyncio

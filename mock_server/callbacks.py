@@ -34,12 +34,13 @@ from mock_server.worlds import World
 
 log = logging.getLogger("omnimock")
 
-# So many at once go to one receiver; one that hangs keeps no more sockets than that.
-IN_FLIGHT_PER_RECEIVER_MAX = 256
+# So many at once go to one receiver; one that hangs keeps no more sockets than that. More are not faster to one on the
+# same machine, and the answers of so many, if they come all at once, hold up a request for some milliseconds.
+IN_FLIGHT_PER_RECEIVER_MAX = 64
 # Beside two thousand clients, this stays within the open files that servers are usually given.
 IN_FLIGHT_MAX = 1_024
 # So many are taken from an outbox before requests have their turn again: some milliseconds' work.
-TAKEN_AT_ONCE_MAX = 256
+TAKEN_AT_ONCE_MAX = 64
 # In a manual clock's advance the caller waits: no receiver may hold it up for long.
 ADVANCE_TIMEOUT_SECONDS = 2.0
 # A client waits longer than that for the answer to a submit.

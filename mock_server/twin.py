@@ -26,6 +26,9 @@ from mock_server.store import Room
 from mock_server.tally import Tally
 from mock_server.worlds import Bounds, World, Worlds
 
+# As many receivers as are called at a time; taking an address apart costs as much as signing.
+_REFUSALS_KEPT = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class Twin:
@@ -75,7 +78,9 @@ def make_twin(
 
     `callback_refusal` says why callbacks to an address will not be sent, or nothing; usually the guard does.
     """
-    refusal = callback_refusal or functools.partial(guard.refusal, allowed_hosts=settings.callback_allow)
+    refusal = functools.lru_cache(_REFUSALS_KEPT)(
+        callback_refusal or functools.partial(guard.refusal, allowed_hosts=settings.callback_allow)
+    )
     bounds = bounds or Bounds()
     task_room, journal_room = Room(bounds.tasks), Room(bounds.journal_bytes)
     tally = Tally()

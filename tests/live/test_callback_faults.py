@@ -11,7 +11,17 @@ import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from tests.live.conftest import StartServer
-from tests.live.support import TO_THE_END, Client, Received, Receiver, Server, eventually
+from tests.live.support import (
+    TO_THE_END,
+    Client,
+    Received,
+    Receiver,
+    Server,
+    connected,
+    eventually,
+    parse_replies,
+    read_to_end,
+)
 from tests.support import MINIMAL, OMNI
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes ...").decode()
@@ -174,12 +184,10 @@ def test_what_comes_behind_a_held_answer_is_answered_behind_it(client: Client, r
     submit_head = f"content-type: application/json\r\nprefer: scenario=early-bird\r\ncontent-length: {len(body)}\r\n"
     first = f"POST {OMNI} HTTP/1.1\r\n{head}{submit_head}\r\n".encode() + body
     second = f"GET {OMNI}/unknown HTTP/1.1\r\n{head}connection: close\r\n\r\n".encode()
-    with socket.create_connection(("127.0.0.1", client.server.port), timeout=30) as connection:
+    with connected(client.server.port) as connection:
         connection.sendall(first + second)
-        came_back = b""
-        while part := connection.recv(65_536):
-            came_back += part
-    assert [line.split()[1] for line in came_back.split(b"\r\n") if line.startswith(b"HTTP/1.1")] == [b"200", b"400"]
+        came_back = read_to_end(connection)
+    assert [each.status for each in parse_replies(came_back)] == [200, 400]
 
 
 # What the provider never sent
@@ -295,7 +303,7 @@ def test_a_scenario_says_which_statuses_are_sent(client: Client, receiver: Recei
 
 
 def test_a_scenario_says_how_often_and_how_long_is_tried(client: Client, receiver: Receiver) -> None:
-    submit(client, "impatient", receiver.script(200, "hang", "hang", "hang"))
+    submit(client, "impatient", receiver.script(200, *["hang"] * 6))
     client.advance(TO_THE_END)
     tried = [each for each in journal(client) if each["task_status"] == "processing"]
     assert [each["final"] for each in tried] == [False, False, True]
