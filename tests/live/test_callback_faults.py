@@ -13,6 +13,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from tests.live.conftest import StartServer
 from tests.live.support import (
     TO_THE_END,
+    Answer,
     Client,
     Received,
     Receiver,
@@ -303,7 +304,8 @@ def test_a_scenario_says_which_statuses_are_sent(client: Client, receiver: Recei
 
 
 def test_a_scenario_says_how_often_and_how_long_is_tried(client: Client, receiver: Receiver) -> None:
-    submit(client, "impatient", receiver.script(200, *["hang"] * 6))
+    hangs: list[Answer] = ["hang"] * 6
+    submit(client, "impatient", receiver.script(200, *hangs))
     client.advance(TO_THE_END)
     tried = [each for each in journal(client) if each["task_status"] == "processing"]
     assert [each["final"] for each in tried] == [False, False, True]
