@@ -84,6 +84,7 @@ def _measure(twin: "subprocess.Popen[bytes]", port: int, receiver_port: int, tas
     return {
         "deliveries expected": expected,
         "different that came": counts["different"],
+        "delivered, as the twin counts": _count(port, 'omnimock_callback_deliveries_total{outcome="delivered"}'),
         "missing": expected - counts["different"],
         "too often": counts["received"] - counts["different"],
         "seconds from the first submit to the last callback": round(seconds, 1),

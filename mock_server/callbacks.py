@@ -345,7 +345,11 @@ class Callbacks:
 
     async def _all(self, world: World, due: list[Delivery]) -> list[Attempt]:
         seconds = [min(self._schedule(each).timeout_ms / 1_000, ADVANCE_TIMEOUT_SECONDS) for each in due]
-        started = list(map(functools.partial(self._start, world), due, seconds))
+        started: list[_Try] = []
+        for delivery, timeout_seconds in zip(due, seconds, strict=True):
+            started.append(self._start(world, delivery, timeout_seconds))
+            if len(started) % TAKEN_AT_ONCE_MAX == 0:
+                await asyncio.sleep(0)
         await _all_ended(started, None)
         return [each.attempt for each in started if each.attempt is not None]
 
