@@ -83,6 +83,8 @@ class App:
     ) -> None:
         from mock_server.spoiled import send_spoiled
 
+        if reply.first is not None:
+            await self.twin.callbacks.send_first(reply.first)
         world, number = self.endpoint.last_entry(incoming)
         if await send_spoiled(scope, receive, send, reply, world.clock, self.held):
             world.journal.gave_up(number)

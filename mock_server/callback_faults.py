@@ -1,8 +1,14 @@
-"""How a callback misbehaves, as a value: which statuses it is about, how likely, and what is done to the delivery."""
+"""How a callback misbehaves, as values: what a scenario says of it, and what that makes of one delivery.
+
+What becomes of the deliveries of a task is decided once, by `callback_plan.py`. What is done to the bytes is done by
+`callback_message.py`, each time the delivery is attempted.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
+
+import msgspec
 
 # What a callback can suffer. The arguments of each are in fixtures/schemas/scenario.schema.json.
 CALLBACK_FAULTS = (
@@ -19,3 +25,28 @@ class CallbackFault:
     statuses: frozenset[str] | None = None
     chance: float = 1.0
     arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Spoiling(msgspec.Struct, frozen=True, gc=False):
+    """What one delivery suffers, in each of its attempts: the names of the faults, and how each goes.
+
+    `message` is the id that is sent, where it is that of another delivery. A forged one tells of a success, of the
+    task `task_id` and with its result at `media_url` where these are said. `age_ms` is how old its signature is. Of
+    the body so many bytes are sent (None: all, -1: half), `drip_bytes` at a time, `drip_ms` apart.
+    """
+
+    faults: tuple[str, ...] = ()
+    message: str = ""
+    status: str = ""
+    task_id: str = ""
+    media_url: str = ""
+    signature: Literal["usual", "right", "wrong", "none"] = "usual"
+    age_ms: int = 0
+    content_type: str = ""
+    body_bytes: int | None = None
+    drip_bytes: int = 0
+    drip_ms: int = 0
+
+    def sent_again(self) -> "Spoiling":
+        """Return what is suffered by one that is sent once more by hand: all but its loss."""
+        return msgspec.structs.replace(self, faults=tuple(each for each in self.faults if each != "lost"))

@@ -54,6 +54,10 @@ class Chooser:
         armed = world.steering.armed
         return self.default if armed is None else armed.scenario
 
+    def of(self, task: Task) -> Scenario:
+        """Return the scenario that a task was submitted with."""
+        return task.scenario or self.default
+
     def _preferred(self, incoming: Incoming) -> Scenario | None:
         for text in _preferences(incoming):
             if match := _PREFERRED.fullmatch(text):

@@ -7,20 +7,21 @@ are booked.
 
 import msgspec
 
+from mock_server.callback_plan import Case, plan_deliveries
 from mock_server.compiled import Compiled
 from mock_server.decoding import decode_body
 from mock_server.lifecycle import Step, cut_short, step_index
-from mock_server.outbox import book_status_changes
+from mock_server.scenarios import CallbackStory
 from mock_server.task import Task
 from mock_server.worlds import World
 
 
-def end_task(world: World, task: Task, end: Step, now_ms: int, submit: Compiled) -> Task:
+def end_task(world: World, task: Task, end: Step, now_ms: int, submit: Compiled, story: CallbackStory) -> Task:
     """End `task` now with the step `end`, and return it as it is from now on.
 
     Statuses that the lifecycle has on the way to that of `end` are passed through, in no time. `submit` is the
-    operation that such tasks come from. Raise ValueError, and change nothing, where the task has ended before, and
-    where no way leads from its status to that of `end`.
+    operation that such tasks come from, `story` what its scenario says of its callbacks. Raise ValueError, and change
+    nothing, where the task has ended before, and where no way leads from its status to that of `end`.
     """
     current = step_index(task.plan, now_ms)
     status, final = task.plan.steps[current].status, task.plan.steps[current].final
@@ -36,5 +37,6 @@ def end_task(world: World, task: Task, end: Step, now_ms: int, submit: Compiled)
     world.outbox.drop(task.id, current)
     if submission.delivery is not None and (url := submission.callback_url(body)) is not None:
         statuses = submission.callback_statuses(body)
-        book_status_changes(world.outbox, ended, url, statuses, world.tag, from_step=current + 1)
+        case = Case(ended, submit.task_type, url, world.tag, world.callback_chance, current + 1)
+        world.outbox.book_all(plan_deliveries(case, statuses, story))
     return ended

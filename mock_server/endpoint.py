@@ -17,14 +17,14 @@ import msgspec
 
 from mock_server.auth import Auth
 from mock_server.befalling import Befallen, around, befall, spoiled
+from mock_server.callback_plan import Case, first_of, plan_deliveries
 from mock_server.choosing import Chooser
 from mock_server.compiled import Compiled
 from mock_server.decoding import NotJson, WrongMediaType, check_media_type, decode_body
 from mock_server.ending import end_task
-from mock_server.exchange import Incoming, Reply
+from mock_server.exchange import First, Incoming, Reply, Wire
 from mock_server.explanation import HEADER, to_header
 from mock_server.lifecycle import Step, make_plan, step_index
-from mock_server.outbox import book_status_changes
 from mock_server.problems import Refused
 from mock_server.program import Program
 from mock_server.rates import Shortage
@@ -58,12 +58,13 @@ class Call(msgspec.Struct, frozen=True, gc=False):
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
-    """A reply, what the journal says of it besides, and what will befall it on its way out."""
+    """A reply, what the journal says of it besides, what will befall it on its way out, and what goes out first."""
 
     reply: Reply
     task_id: str | None = None
     explanation: dict[str, Any] | None = None
     befallen: Befallen | None = None
+    first: First | None = None
 
 
 class Endpoint:
@@ -119,6 +120,9 @@ class Endpoint:
             answer = self._crash(world, incoming, error)
         if answer.befallen is not None:
             answer = self._spoiled(world, incoming, compiled, answer, answer.befallen)
+        if answer.first is not None:
+            reply = msgspec.structs.replace(answer.reply, first=answer.first, wire=answer.reply.wire or Wire())
+            answer = msgspec.structs.replace(answer, reply=reply)
         operation = compiled.id if compiled is not None else None
         world.journal.exchange(
             world.clock.now_ms(), incoming, answer.reply, operation, answer.task_id, answer.explanation
@@ -209,19 +213,24 @@ class Endpoint:
         world.tally.tasks[task.type] += 1
         if usage is not None:
             usage.take(task, task_type, group)
+        first = None
         if submission.delivery is not None and (url := submission.callback_url(body)) is not None:
-            book_status_changes(world.outbox, task, url, submission.callback_statuses(body), world.tag)
+            case = Case(task, task_type, url, world.tag, world.callback_chance)
+            deliveries = plan_deliveries(case, submission.callback_statuses(body), scenario.callbacks)
+            world.outbox.book_all(deliveries)
+            if scenario.callbacks.faults and (first := first_of(case, deliveries)) is not None:
+                notes.append(f"these callbacks go out before this reply: {', '.join(first.deliveries)}")
             if reason := self._callback_refusal(url):
                 notes.append(f"callbacks of this task will not be sent: {reason}")
         if world.steering.armed is not None:
             world.steering.submitted(scenario, stored=True)
         if befallen is not None and befallen.happening.problem is not None:
-            raise self._refused_by(befallen, task.id)
+            raise self._refused_by(befallen, task.id, first)
         # What is answered is the task as it was created, however soon it moves on.
         template = compiled.replies[scenario.dialect or self._dialect]
         reply = template.render(Scene(task, 0, world.tag, world.request_id()))
         explanation = self._hints(world, notes, warnings, task.scenario) if notes or warnings or task.scenario else None
-        return Answer(Reply(compiled.status, reply, self._headers(explanation)), task.id, explanation, befallen)
+        return Answer(Reply(compiled.status, reply, self._headers(explanation)), task.id, explanation, befallen, first)
 
     def _query(self, call: Call) -> Answer:
         now_ms = call.world.clock.now_ms()
@@ -235,7 +244,8 @@ class Endpoint:
         lifecycle, status = task_type.lifecycle, task.plan.steps[step_index(task.plan, now_ms)].status
         if lifecycle.cancelled is not None and lifecycle.cancelled in lifecycle.statuses[status].next:
             end = Step(lifecycle.cancelled, "cancelled")
-            task = end_task(world, task, end, now_ms, self.program.submits[task_type.name])
+            story = self.scenarios.of(task).callbacks
+            task = end_task(world, task, end, now_ms, self.program.submits[task_type.name], story)
         elif task_type.cancel_finished is not None:
             explanation = {"came": f"a cancel of a task that is {status}", "do": "cancel a task before it has ended"}
             raise Refused(f"problem:{task_type.cancel_finished}", explanation, dialect=dialect, befallen=befallen)
@@ -325,13 +335,13 @@ class Endpoint:
         event, dialect = f"problem:{shortage.problem}", scenario.dialect
         return Refused(event, explanation, headers=shortage.headers, dialect=dialect, befallen=befallen)
 
-    def _refused_by(self, befallen: Befallen, task_id: str | None = None) -> Refused:
+    def _refused_by(self, befallen: Befallen, task_id: str | None = None, first: First | None = None) -> Refused:
         """What is never carried out has no answer of its own; that of a crash goes out where the faults leave it."""
         problem, dialect = befallen.happening.problem, befallen.scenario.dialect
         event = f"problem:{problem}" if problem is not None else "crash"
         billed = befallen.role == "submit" and task_id is not None
         explanation = {"note": "the task is created and billed all the same"} if billed else {}
-        return Refused(event, explanation, task_id=task_id, dialect=dialect, befallen=befallen)
+        return Refused(event, explanation, task_id=task_id, dialect=dialect, befallen=befallen, first=first)
 
     def _spoiled(
         self, world: World, incoming: Incoming, compiled: Compiled | None, answer: Answer, befallen: Befallen
@@ -366,7 +376,7 @@ class Endpoint:
         }
         body = template.render(ProblemScene(refused.detail or problem.about, world.request_id()))
         reply = Reply(problem.status, body, (*refused.headers, *self._headers(explanation)))
-        return Answer(reply, refused.task_id, explanation, refused.befallen)
+        return Answer(reply, refused.task_id, explanation, refused.befallen, refused.first)
 
     def _crash(self, world: World, incoming: Incoming, error: Exception) -> Answer:
         self.crashes += 1

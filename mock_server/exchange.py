@@ -48,10 +48,18 @@ class Wire(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     hang_ms: int = 0
 
 
+class First(msgspec.Struct, frozen=True, gc=False):
+    """Callbacks that go out before a reply does: the tag of their world, and the ids of the deliveries."""
+
+    world_tag: str
+    deliveries: tuple[str, ...]
+
+
 class Reply(msgspec.Struct, frozen=True, gc=False):
     """What to send back. `headers` come besides content-type and content-length.
 
-    `wire` is None where all is well. A `content_type` of its own has only a reply that has one.
+    `wire` is None where all is well. A `content_type` of its own has only a reply that has one, and so have callbacks
+    that go out `first`: a shell lets them go before it does anything else with the reply.
     """
 
     status: int
@@ -59,6 +67,7 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
     headers: tuple[tuple[bytes, bytes], ...] = ()
     content_type: bytes = b"application/json"
     wire: Wire | None = None
+    first: First | None = None
 
 
 class Exchange(msgspec.Struct, frozen=True, gc=False):

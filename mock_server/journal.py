@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from mock_server.callback_faults import Spoiling
 from mock_server.exchange import Exchange, Incoming, Reply
 from mock_server.store import Room
 from mock_server.tally import Tally
@@ -18,11 +19,15 @@ ENTRIES_MAX = 1_000
 KEPT_BODY_BYTES_MAX = 16_384
 _ENTRY_BYTES = 400
 
-Outcome = Literal["delivered", "failed", "refused", "abandoned"]
+# What comes of an attempt. What is lost was never sent, as its scenario has it.
+Outcome = Literal["delivered", "failed", "refused", "abandoned", "lost"]
 
 
 class Attempt(msgspec.Struct, frozen=True, gc=False):
-    """One try to deliver a callback: which delivery, its number of tries so far, and what came of it."""
+    """One try to deliver a callback: which delivery, its number of tries so far, and what came of it.
+
+    `step` and `spoiling` are those of the delivery: what it tells of, and what it suffers.
+    """
 
     number: int
     at_ms: int
@@ -36,6 +41,13 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
     reason: str
     final: bool
     real_ms: int = 0
+    step: int = 0
+    spoiling: Spoiling | None = None
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """The names of the faults that it suffers."""
+        return self.spoiling.faults if self.spoiling is not None else ()
 
 
 Entry = Exchange | Attempt

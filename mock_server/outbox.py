@@ -1,15 +1,19 @@
 """Deliveries booked and not finished: which callback is due where and when. Nothing is sent from here."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from heapq import heapify, heappop, heappush
 
 import msgspec
 
+from mock_server.callback_faults import Spoiling
 from mock_server.task import Task
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):
-    """One callback due at one URL: a status change (`step` of the task's plan). Its id stays the same over retries."""
+    """One callback due at one URL: a status change (`step` of the task's plan). Its id stays the same over retries.
+
+    `spoiling` is what it suffers, None where all is well.
+    """
 
     id: str
     task: Task
@@ -17,6 +21,21 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     url: str
     due_ms: int
     attempt: int = 1
+    spoiling: Spoiling | None = None
+
+    @property
+    def status(self) -> str:
+        """The status that it tells."""
+        return (self.spoiling and self.spoiling.status) or self.task.plan.steps[self.step].status
+
+    @property
+    def message(self) -> str:
+        """The id that it tells: its own, or that of the delivery which it repeats."""
+        return (self.spoiling and self.spoiling.message) or self.id
+
+    def suffers(self, fault: str) -> bool:
+        """Tell whether this fault is among those that it suffers."""
+        return self.spoiling is not None and fault in self.spoiling.faults
 
 
 class Outbox:
@@ -38,6 +57,11 @@ class Outbox:
         if self._heap[0][1] == self._booked:
             self.on_earlier()
 
+    def book_all(self, deliveries: Iterable[Delivery]) -> None:
+        """Take several in."""
+        for each in deliveries:
+            self.book(each)
+
     def __iter__(self) -> Iterator[Delivery]:
         """Go through what is booked, in no order."""
         return (delivery for _, _, delivery in self._heap)
@@ -51,19 +75,32 @@ class Outbox:
         """When the earliest delivery is due; None where nothing is booked."""
         return self._heap[0][0] if self._heap else None
 
-    def take_due(self, now_ms: int) -> list[Delivery]:
-        """Hand out, once, everything that is due at `now_ms`, in order."""
-        due = []
-        while self._heap and self._heap[0][0] <= now_ms:
+    def take_due(self, now_ms: int, at_most: int | None = None) -> list[Delivery]:
+        """Hand out, once, what is due at `now_ms`, in order: everything, or the first so many."""
+        due: list[Delivery] = []
+        while self._heap and self._heap[0][0] <= now_ms and len(due) != at_most:
             due.append(heappop(self._heap)[2])
         return due
 
+    def take(self, ids: Container[str]) -> list[Delivery]:
+        """Hand out, once, the deliveries with these ids, in order. Looks at everything that is booked."""
+        taken = sorted((each for each in self._heap if each[2].id in ids), key=lambda each: each[:2])
+        if taken:
+            self._keep([each for each in self._heap if each[2].id not in ids])
+        return [delivery for _, _, delivery in taken]
+
     def drop(self, task_id: str, after_step: int) -> None:
-        """Forget what is booked for later steps of a task than `after_step`. Looks at everything that is booked."""
-        kept = [each for each in self._heap if each[2].task.id != task_id or each[2].step <= after_step]
+        """Forget what a task will not come to, of which `after_step` is the last step that it came to.
+
+        A stale callback comes with the end, whatever it tells. Looks at everything that is booked.
+        """
+
+        def stays(each: Delivery) -> bool:
+            return each.task.id != task_id or (each.step <= after_step and not each.suffers("stale"))
+
+        kept = [each for each in self._heap if stays(each[2])]
         if len(kept) < len(self._heap):
-            heapify(kept)
-            self._heap = kept
+            self._keep(kept)
 
     def take_all(self) -> list[Delivery]:
         """Hand out everything, in the order it is due."""
@@ -71,17 +108,6 @@ class Outbox:
         self._heap.clear()
         return everything
 
-
-def book_status_changes(
-    outbox: Outbox, task: Task, url: str, statuses: tuple[str, ...], tag: str, *, from_step: int = 0
-) -> None:
-    """Book a delivery for each step of the task's plan, from `from_step` on, whose status is among `statuses`."""
-    plan = task.plan
-    for index, step in enumerate(plan.steps):
-        if step.status in statuses and index >= from_step:
-            outbox.book(Delivery(f"{tag}-{task.id}-{index}", task, index, url, plan.at_ms[index]))
-
-
-def step_of(delivery_id: str) -> int:
-    """Return which step of its task's plan a delivery tells of: the id says so."""
-    return int(delivery_id.rpartition("-")[2])
+    def _keep(self, entries: list[tuple[int, int, Delivery]]) -> None:
+        heapify(entries)
+        self._heap = entries

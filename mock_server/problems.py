@@ -47,7 +47,8 @@ class Refused(Exception):
 
     `event` is what is wrong (a key of the spec's `x-refusals`, or `problem:NAME`), `detail` the message on the wire
     where the problem has room for one, `explanation` what the developer is told, `task_id` the task that it is about,
-    `dialect` the wire shape of the refusal where it is not the twin's own, `befallen` what spoils it besides.
+    `dialect` the wire shape of the refusal where it is not the twin's own, `befallen` what spoils it besides, `first`
+    what goes out before it.
     """
 
     def __init__(
@@ -60,7 +61,8 @@ class Refused(Exception):
         task_id: str | None = None,
         dialect: str | None = None,
         befallen: Any = None,
+        first: Any = None,
     ) -> None:
         super().__init__(event)
         self.event, self.explanation, self.detail, self.headers = event, explanation, detail, headers
-        self.task_id, self.dialect, self.befallen = task_id, dialect, befallen
+        self.task_id, self.dialect, self.befallen, self.first = task_id, dialect, befallen, first

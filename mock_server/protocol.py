@@ -19,6 +19,7 @@ A reply that has a `Wire` may be held back. What comes behind it on the connecti
 answered here is kept; one for uvicorn is not, and the connection is closed after the reply.
 """
 
+import asyncio
 from collections import deque
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -78,6 +79,8 @@ class TwinProtocol(HttpToolsProtocol):
         self.held: Sending | None = None
         self.held_entry: tuple[Journal, int] | None = None
         self.held_since = 0.0
+        # The callbacks that go out before it.
+        self.going_first: asyncio.Task[None] | None = None
         self.closes_behind = False
         self.behind: deque[tuple[Incoming, bool]] = deque()
         # The headers of every reply, as uvicorn has them (it makes new ones each second) and as bytes.
@@ -252,8 +255,12 @@ class TwinProtocol(HttpToolsProtocol):
         if wire.end == "keep" and not keep_alive:
             wire = msgspec.structs.replace(wire, end="close")
         self.held_entry, self.held_since = (world.journal, number), self.loop.time()
-        self.held = Sending(self.transport, parts, wire, world.clock, self.go_on)
-        self.held.start()
+        self.held = sending = Sending(self.transport, parts, wire, world.clock, self.go_on)
+        if reply.first is None:
+            sending.start()
+        else:
+            self.going_first = self.loop.create_task(self.app.twin.callbacks.send_first(reply.first))
+            self.going_first.add_done_callback(lambda _: sending.start())
 
     def go_on(self, kept: bool) -> None:
         """What was held back is out: answer what waits behind it, where the connection is kept."""

@@ -33,12 +33,16 @@ _BODY = "$request.body#"
 
 
 class Scene(msgspec.Struct, frozen=True, gc=False):
-    """What a reply about a task is rendered from: the task at one step of its plan, or a page of such scenes."""
+    """What a reply about a task is rendered from: the task at one step of its plan, or a page of such scenes.
+
+    `media_url` is where its result is, if that is not the usual place.
+    """
 
     task: Task
     step: int
     world_tag: str
     request_id: str = ""
+    media_url: str = ""
 
 
 class PageScene(msgspec.Struct, frozen=True, gc=False):
@@ -227,7 +231,7 @@ def _iso(at_ms: int) -> str:
 
 
 def _result_url(scene: Scene, ending: str) -> str:
-    return f"{scene.task.base_url}{MEDIA_PATH}/{scene.world_tag}/{scene.task.id}{ending}"
+    return scene.media_url or f"{scene.task.base_url}{MEDIA_PATH}/{scene.world_tag}/{scene.task.id}{ending}"
 
 
 def _units(spec: Spec, task_type: TaskType) -> Callable[[Task], str | None]:

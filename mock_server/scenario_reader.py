@@ -1,5 +1,6 @@
 """Reads what a scenario's file says, with its parameters filled in, into a `Scenario` for a spec."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -16,6 +17,8 @@ from mock_server.spec import Spec
 T = TypeVar("T")
 
 ROLES = ("submit", "query", "list", "cancel")
+# More copies of one callback than any receiver needs to show what it makes of them; faults multiply each other.
+COPIES_MAX = 1_000
 
 
 def compile_scenario(source: Any, spec: Spec, name: str) -> Scenario:
@@ -191,12 +194,20 @@ def _callbacks(source: Mapping[str, Any], spec: Spec) -> CallbackStory:
     faults = [
         _callback_fault(each, (*place, "faults", index), known) for index, each in enumerate(source.get("faults", ()))
     ]
+    copies = math.prod(1 + each.arguments.get("times", 1) for each in faults if each.name == "duplicate")
+    if copies > COPIES_MAX:
+        raise ScenarioError((*place, "faults"), f"sends each callback {copies} times; at most {COPIES_MAX} are sent")
+    timeout_ms = _duration(source["timeout"], (*place, "timeout")) if "timeout" in source else None
+    if timeout_ms == 0:
+        raise ScenarioError(
+            (*place, "timeout"), "leaves no time at all; a receiver on the same machine needs some 10ms"
+        )
     return CallbackStory(
         statuses=tuple(source["send"]) if "send" in source else None,
         retries_ms=tuple(_duration(text, (*place, "retries", index)) for index, text in enumerate(source["retries"]))
         if "retries" in source
         else None,
-        timeout_ms=_duration(source["timeout"], (*place, "timeout")) if "timeout" in source else None,
+        timeout_ms=timeout_ms,
         signed=source.get("sign"),
         faults=tuple(faults),
     )
@@ -220,7 +231,8 @@ def _callback_fault(source: Any, place: Pointer, known: Iterable[str]) -> Callba
     for key in arguments.keys() & _DURATIONS:
         arguments[key] = _duration(arguments[key], (*place, name, key))
     if "by" in arguments:
-        arguments["by"] = _made(parse_range_ms, arguments["by"], (*place, name, "by"))
+        parse: Callable[[str], Any] = parse_range_ms if name == "late" else parse_duration_ms
+        arguments["by"] = _made(parse, arguments["by"], (*place, name, "by"))
     return CallbackFault(name, frozenset(statuses) if statuses is not None else None, chance, arguments)
 
 

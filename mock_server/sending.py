@@ -72,8 +72,9 @@ class Sending:
         self.over = False
 
     def start(self) -> None:
-        """Send what can be sent now; the rest comes when it is due."""
-        self._after(self._wire.delay_ms, self._begin)
+        """Send what can be sent now, unless it was cancelled; the rest comes when it is due."""
+        if not self.over:
+            self._after(self._wire.delay_ms, self._begin)
 
     def cancel(self) -> None:
         """Send nothing more."""

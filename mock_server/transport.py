@@ -21,7 +21,7 @@ from mock_server.callbacks import Fired
 from mock_server.clock import ManualClock
 from mock_server.durations import parse_duration_ms
 from mock_server.exchange import Incoming, Reply
-from mock_server.post import PostFailed
+from mock_server.post import CUT, Manner, PostFailed
 from mock_server.program import Program
 from mock_server.received import received
 from mock_server.settings import Settings
@@ -72,13 +72,19 @@ class TwinTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         """Answer a request of a sync client; serves as a side effect of a respx route, too."""
         if request.url.raw_path.startswith(_OWN_PREFIX):
             return self._run(self._page(request), "an AsyncClient")
-        return self._answer(request, request.read())
+        incoming, reply = self._answer(request, request.read())
+        if reply.first is not None:
+            self._run(self.twin.callbacks.send_first(reply.first), "an AsyncClient")
+        return self._received(request, incoming, reply)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer a request of an async client."""
         if request.url.raw_path.startswith(_OWN_PREFIX):
             return await self._page(request)
-        return self._answer(request, await request.aread())
+        incoming, reply = self._answer(request, await request.aread())
+        if reply.first is not None:
+            await self.twin.callbacks.send_first(reply.first)
+        return self._received(request, incoming, reply)
 
     def world(self, key: str) -> World:
         """Return the world of a bearer key: its tasks, journal and scenarios."""
@@ -98,12 +104,14 @@ class TwinTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
             raise ValueError(f"the clock is a {self.twin.settings.clock} one: it runs by itself")
         return await self.twin.callbacks.advance(world, world.clock.now_ms() + parse_duration_ms(by))
 
-    def _answer(self, request: httpx.Request, body: bytes) -> httpx.Response:
+    def _answer(self, request: httpx.Request, body: bytes) -> tuple[Incoming, Reply]:
         url = request.url
         path, _, query = url.raw_path.partition(b"?")
         headers = [(name.lower(), value) for name, value in request.headers.raw]
         incoming = Incoming(request.method, path, query, headers, body, url.scheme)
-        reply = self._endpoint.answer(incoming)
+        return incoming, self._endpoint.answer(incoming)
+
+    def _received(self, request: httpx.Request, incoming: Incoming, reply: Reply) -> httpx.Response:
         if reply.wire is None:
             return _response(reply)
         world, number = self._endpoint.last_entry(incoming)
@@ -128,8 +136,19 @@ class _InProcessPost:
     def __init__(self, receiver: Receiver | None) -> None:
         self._receiver = receiver
 
-    async def send(self, url: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float) -> int:
-        request = httpx.Request("POST", url, content=body, headers=dict(headers))
+    async def send(
+        self,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        timeout_seconds: float,
+        manner: Manner | None = None,
+    ) -> int:
+        """Nothing is dripped here: a receiver gets a request as a whole, if only with a part of its body."""
+        cut = manner is not None and manner.body_bytes is not None
+        length = {"content-length": str(len(body))}
+        content = body[: manner.body_bytes] if manner is not None else body
+        request = httpx.Request("POST", url, content=content, headers={**headers, **length})
         if self._receiver is None:
             raise PostFailed("there is no receiver: give one with twin_transport(receiver=…)")
         try:
@@ -139,6 +158,8 @@ class _InProcessPost:
             raise PostFailed(f"no answer within {timeout_seconds:g} s") from None
         except Exception as error:
             raise PostFailed(f"the receiver raised {error!r}") from error
+        if cut:
+            raise PostFailed(CUT)
         return response.status_code
 
     async def close(self) -> None:

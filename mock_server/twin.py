@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mock_server import guard
 from mock_server.auth import Auth
+from mock_server.callback_message import Messages
 from mock_server.callbacks import Callbacks, Schedule
 from mock_server.catalogue import Catalogue
 from mock_server.choosing import Chooser
@@ -20,10 +21,13 @@ from mock_server.readers import Readers
 from mock_server.resources import resource
 from mock_server.rules import choose_profile
 from mock_server.settings import Settings
-from mock_server.signature import Signer
+from mock_server.signature import Signing
 from mock_server.store import Room
 from mock_server.tally import Tally
 from mock_server.worlds import Bounds, World, Worlds
+
+# As many receivers as are called at a time; taking an address apart costs as much as signing.
+_REFUSALS_KEPT = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ class Twin:
     readers: Readers
     tally: Tally
     journal_room: Room
+    signing: Signing
 
     @property
     def key_header(self) -> str:
@@ -73,7 +78,9 @@ def make_twin(
 
     `callback_refusal` says why callbacks to an address will not be sent, or nothing; usually the guard does.
     """
-    refusal = callback_refusal or functools.partial(guard.refusal, allowed_hosts=settings.callback_allow)
+    refusal = functools.lru_cache(_REFUSALS_KEPT)(
+        callback_refusal or functools.partial(guard.refusal, allowed_hosts=settings.callback_allow)
+    )
     bounds = bounds or Bounds()
     task_room, journal_room = Room(bounds.tasks), Room(bounds.journal_bytes)
     tally = Tally()
@@ -94,9 +101,10 @@ def make_twin(
 
     worlds = Worlds(make_world, bounds=bounds, monotonic_seconds=monotonic_seconds)
     catalogue = Catalogue(program.spec, settings.scenarios)
+    chooser = Chooser(catalogue.choose, catalogue.choose(settings.scenario))
+    signing = Signing(settings.callback_secret, settings.seed)
     callbacks = Callbacks(
-        replies=program.replies,
-        dialect=program.dialect,
+        messages=Messages(program, signing, scenario=chooser.of, wall_seconds=wall_seconds),
         schedules={
             name: Schedule(
                 timeout_ms=each.timeout_ms if settings.callback_timeout_ms is None else settings.callback_timeout_ms,
@@ -104,10 +112,9 @@ def make_twin(
             )
             for name, each in program.deliveries.items()
         },
+        scenario=chooser.of,
         post=post,
-        wall_seconds=wall_seconds,
         refusal=refusal,
-        signer=Signer(settings.callback_secret) if settings.callback_secret is not None else None,
     )
     worlds.on_open, worlds.on_close = callbacks.watch, callbacks.unwatch
     endpoint = Endpoint(
@@ -119,13 +126,15 @@ def make_twin(
             scheme=program.spec.auth,
             wall_seconds=wall_seconds,
         ),
-        Chooser(catalogue.choose, catalogue.choose(settings.scenario)),
+        chooser,
         explain=settings.explain,
         media_base_url=settings.media_base_url,
         own_base_url=f"http://127.0.0.1:{settings.port}",
         callback_refusal=refusal,
     )
-    return Twin(settings, program, endpoint, worlds, callbacks, catalogue, Readers(bounds), tally, journal_room)
+    return Twin(
+        settings, program, endpoint, worlds, callbacks, catalogue, Readers(bounds), tally, journal_room, signing
+    )
 
 
 def _same(clock: Clock) -> Callable[[], Clock]:

@@ -41,8 +41,8 @@ class Bounds:
 class World:
     """The tasks, clock, scenarios, capacity, callbacks, journal and chance of one key."""
 
-    __slots__ = ("capacity", "chance", "chances", "clock", "closed", "journal", "name", "outbox", "request_id",
-                 "steering", "store", "tag", "tally", "task_ids", "used_at")  # fmt: skip
+    __slots__ = ("callback_chance", "capacity", "chance", "chances", "clock", "closed", "journal", "name", "outbox",
+                 "request_id", "steering", "store", "tag", "tally", "task_ids", "used_at")  # fmt: skip
 
     def __init__(
         self,
@@ -71,6 +71,7 @@ class World:
         # Chance of its own for each use, so that a query never changes the pace of the next task.
         self.chances = Chances(seed)
         self.chance = self.chances.of("pace")
+        self.callback_chance = self.chances.of("callbacks")
         # Types whose ids look alike draw from one source, so that no two of their tasks have the same id.
         chance = stream(seed, "tasks")
         sources = {form: ids(form, chance) for form in dict.fromkeys(each.id for each in task_types.values())}

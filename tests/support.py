@@ -8,6 +8,7 @@ import msgspec
 from mock_server.clock import ManualClock
 from mock_server.exchange import Exchange, Headers, Incoming, Reply
 from mock_server.journal import Attempt, Journal
+from mock_server.outbox import Delivery
 from mock_server.twin import Twin
 from mock_server.worlds import World
 
@@ -39,8 +40,13 @@ def without_real_time(value: msgspec.Struct) -> dict[str, Any]:
     return {
         key: without_real_time(each) if isinstance(each, Attempt | Exchange) else each
         for key, each in msgspec.structs.asdict(value).items()
-        if key not in ("real_ms", "task")
+        if key not in ("real_ms", "real_ns", "task")
     }
+
+
+def booked_by(world: World) -> list[Delivery]:
+    """Return the callbacks that a world has booked, in the order they are due."""
+    return [delivery for _, _, delivery in sorted(world.outbox.snapshot(), key=lambda each: each[:2])]
 
 
 @dataclass

@@ -55,6 +55,7 @@ PAGES = (
     Page("POST", "/_mock/tasks/{task_id:path}/finish", tasks.finished),
     Page("GET", "/_mock/tasks/{task_id:path}", tasks.one),
     Page("GET", "/_mock/callbacks", callbacks.listed, query=("task_id", "outcome", *paging.NAMES)),
+    Page("GET", "/_mock/callbacks/secret", callbacks.secret, access="guarded"),
     Page("POST", "/_mock/callbacks/{delivery}/redeliver", callbacks.redelivered),
     Page("POST", "/_mock/reset", world.reset),
     Page("GET", f"{MEDIA_PATH}/{{tag}}/{{name}}", media.video, access="open", query=None),

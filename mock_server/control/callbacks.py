@@ -16,7 +16,7 @@ from mock_server.control.asking import shown
 from mock_server.control.base import Asked, ControlError, in_turns
 from mock_server.control.paging import read_paging
 from mock_server.journal import Attempt, Outcome
-from mock_server.outbox import Delivery, step_of
+from mock_server.outbox import Delivery
 
 # How a delivery stands; the outcomes of a last attempt, but for `failed`, which is `given-up` when it was the last.
 _STATES = ("booked", "under-way", *(each for each in get_args(Outcome) if each != "failed"), "given-up")
@@ -40,14 +40,21 @@ class _Known:
         last = self.attempts[-1]
         return "given-up" if last.outcome == "failed" else last.outcome
 
+    @property
+    def _faults(self) -> tuple[str, ...]:
+        if self.booked is None:
+            return self.attempts[-1].faults
+        return self.booked.spoiling.faults if self.booked.spoiling is not None else ()
+
     def shown(self) -> dict[str, Any]:
         booked, last = self.booked, self.attempts[-1] if self.attempts else None
         return {
             "delivery": self.id,
             "task_id": booked.task.id if booked else last and last.task_id,
-            "status": _status(booked) if booked else last and last.status,
+            "status": booked.status if booked else last and last.status,
             "url": booked.url if booked else last and last.url,
             "outcome": self.outcome,
+            "faults": list(self._faults),
             "due_ms": booked.due_ms if booked else None,
             "attempts": [_shown(each) for each in self.attempts],
         }
@@ -90,6 +97,13 @@ async def redelivered(asked: Asked) -> Response:
     return asked.json(_shown(attempt))
 
 
+async def secret(asked: Asked) -> Response:
+    """Tell the secret that callbacks are signed with, where it belongs to the seed; one that was set is known."""
+    signing = asked.twin.signing
+    told = signing.secret if signing.derived else None
+    return asked.json({"secret": told, "from": "the seed" if signing.derived else "--callback-secret"})
+
+
 def _again(asked: Asked, known: _Known) -> Delivery:
     if known.outcome == "under-way":
         raise ControlError(HTTPStatus.CONFLICT, f"{known.id} is under way; ask again when that attempt has ended")
@@ -101,12 +115,15 @@ def _again(asked: Asked, known: _Known) -> Delivery:
         )
     last = known.attempts[-1]
     task = asked.world.store.find(last.task_id)
-    step = step_of(known.id)
-    if task is None or step >= len(task.plan.steps) or task.plan.steps[step].status != last.status:
-        raise ControlError(
-            HTTPStatus.CONFLICT, f"the task {last.task_id} is no longer kept as it was, so there is no body to send"
-        )
-    return Delivery(known.id, task, step, last.url, asked.world.clock.now_ms(), last.attempt + 1)
+    spoiling = last.spoiling.sent_again() if last.spoiling is not None else None
+    now_ms = asked.world.clock.now_ms()
+    if task is not None and last.step < len(task.plan.steps):
+        again = Delivery(known.id, task, last.step, last.url, now_ms, last.attempt + 1, spoiling)
+        if again.status == last.status:
+            return again
+    raise ControlError(
+        HTTPStatus.CONFLICT, f"the task {last.task_id} is no longer kept as it was, so there is no body to send"
+    )
 
 
 async def _known(
@@ -143,10 +160,6 @@ def _delivery_id(each: Attempt | Delivery) -> str:
     return each.delivery if isinstance(each, Attempt) else each.id
 
 
-def _status(delivery: Delivery) -> str:
-    return delivery.task.plan.steps[delivery.step].status
-
-
 def _shown(attempt: Attempt) -> dict[str, Any]:
     return {
         "number": attempt.number,
@@ -158,4 +171,5 @@ def _shown(attempt: Attempt) -> dict[str, Any]:
         "http_status": attempt.http_status,
         "reason": attempt.reason,
         "final": attempt.final,
+        "faults": list(attempt.faults),
     }

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
+from mock_server.callbacks import Fired
 from mock_server.clock import ManualClock, SystemClock
 from mock_server.control.asking import BadInput
 from mock_server.control.base import Asked, ControlError
@@ -59,5 +60,9 @@ def _moment(asked: dict[str, Any], now_ms: int) -> int:
     raise BadInput('send {"by": "30s"} or {"to_ms": 1767225660000}, as JSON')
 
 
-def _plain(value: msgspec.Struct) -> dict[str, Any]:
-    return {key: each for key, each in msgspec.to_builtins(value).items() if each is not None}
+def _plain(fired: Fired) -> dict[str, Any]:
+    plain = {key: each for key, each in msgspec.to_builtins(fired).items() if each is not None}
+    if fired.callback is not None:
+        del plain["callback"]["spoiling"], plain["callback"]["step"]
+        plain["callback"]["faults"] = list(fired.callback.faults)
+    return plain

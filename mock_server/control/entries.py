@@ -54,6 +54,7 @@ class Shower:
             "http_status": entry.http_status,
             "reason": entry.reason,
             "final": entry.final,
+            "faults": list(entry.faults),
         }
 
     def _exchange(self, entry: Exchange, headers: list[tuple[str, str]], redactor: Redactor) -> dict[str, Any]:

@@ -49,9 +49,10 @@ async def finished(asked: Asked) -> Response:
     body = await asked.body("outcome", "message")
     task = find_task(asked)
     program, now_ms = asked.twin.program, asked.world.clock.now_ms()
+    story = asked.twin.endpoint.scenarios.of(task).callbacks
     end = _end(program.spec.task_types[task.type], body)
     try:
-        ended = end_task(asked.world, task, end, now_ms, program.submits[task.type])
+        ended = end_task(asked.world, task, end, now_ms, program.submits[task.type], story)
     except ValueError as error:
         raise ControlError(HTTPStatus.CONFLICT, f"{error}; only a task that is under way can be ended") from None
     return asked.json(_shown(asked, ended, now_ms))

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from mock_server.app import App
+from mock_server.post import Manner
 from mock_server.twin import Twin
 from tests.support import MINIMAL, Caller
 
@@ -113,7 +114,9 @@ class FakePost:
     def __post_init__(self) -> None:
         self.free.set()
 
-    async def send(self, url: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float) -> int:
+    async def send(
+        self, url: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float, manner: Manner | None = None
+    ) -> int:
         self.bodies.append(body)
         self.delivery_headers.append(headers)
         await self.free.wait()

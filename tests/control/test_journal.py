@@ -88,6 +88,7 @@ async def test_a_callback_is_shown_with_its_attempt(steward: Steward) -> None:
         "http_status": 200,
         "reason": "",
         "final": True,
+        "faults": [],
     }
 
 

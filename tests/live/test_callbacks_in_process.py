@@ -13,7 +13,7 @@ import pytest
 from mock_server.callbacks import ADVANCE_TIMEOUT_SECONDS, IN_FLIGHT_MAX, IN_FLIGHT_PER_RECEIVER_MAX, Fired
 from mock_server.clock import CLOCK_MS_MAX, SystemClock
 from mock_server.journal import Attempt
-from mock_server.post import PostFailed
+from mock_server.post import Manner, PostFailed
 from mock_server.program import Program
 from mock_server.settings import Settings
 from mock_server.twin import Twin, make_twin
@@ -49,7 +49,9 @@ class FakePost:
     closed: bool = False
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    async def send(self, url: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float) -> int:
+    async def send(
+        self, url: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float, manner: Manner | None = None
+    ) -> int:
         self.in_flight[url] += 1
         self.most_in_flight[url] = max(self.most_in_flight[url], self.in_flight[url])
         try:

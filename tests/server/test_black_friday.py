@@ -4,7 +4,7 @@ import msgspec
 
 from mock_server.exchange import Reply
 from mock_server.transport import twin_transport
-from tests.support import MINIMAL, Caller, without_real_time
+from tests.support import MINIMAL, Caller, booked_by, without_real_time
 
 CALLBACK = {"callback_url": "http://127.0.0.1:9/callback"}
 
@@ -24,7 +24,7 @@ def day(seed: int) -> tuple[str, list[Reply], Caller]:
         replies += [caller.query(each) for each in tasks[turn % 3 :: 7][-2:]]
         transport.advance("10s", key=caller.key)
     journal = [without_real_time(each) for each in caller.journal.entries]
-    booked = [without_real_time(each) for each in caller.world.outbox.booked]
+    booked = [without_real_time(each) for each in booked_by(caller.world)]
     plans = [each.plan for each in caller.world.store.tasks()]
     return repr([replies, journal, booked, plans]), replies, caller
 

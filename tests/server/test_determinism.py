@@ -21,7 +21,7 @@ from mock_server.settings import Settings
 from mock_server.transport import TwinTransport, twin_transport
 from mock_server.twin import load_program
 from tests.scenario_strategies import CALLBACK_FAULT_ARGUMENTS, FAULT_ARGUMENTS, scenarios
-from tests.support import MINIMAL, OMNI, Caller, without_real_time
+from tests.support import MINIMAL, OMNI, Caller, booked_by, without_real_time
 
 SPEC = load_program(Settings()).spec
 CATALOGUE = Catalogue(SPEC)
@@ -112,8 +112,7 @@ class Actor:
         """Return, as text, all that there is to see: replies with their wires, callbacks, journal, outbox, tasks."""
         world = self.caller.world
         booked = [
-            {**without_real_time(each), "task": (each.task.id, each.task.plan, each.step)}
-            for each in world.outbox.booked
+            {**without_real_time(each), "task": (each.task.id, each.task.plan, each.step)} for each in booked_by(world)
         ]
         tasks = [(each.id, each.external_id, each.type, each.created_at_ms, each.plan) for each in world.store.tasks()]
         journal = [without_real_time(each) for each in world.journal.entries]
@@ -137,7 +136,12 @@ class Actor:
             return None
         try:
             return end_task(
-                world, task, Step("failed", "failure"), world.clock.now_ms(), program.submits[task.type]
+                world,
+                task,
+                Step("failed", "failure"),
+                world.clock.now_ms(),
+                program.submits[task.type],
+                self.caller.twin.endpoint.scenarios.of(task).callbacks,
             ).plan
         except ValueError as error:
             return str(error)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from mock_server.ending import end_task
 from mock_server.lifecycle import Step
 from mock_server.program import Program
+from mock_server.scenarios import CallbackStory
 from mock_server.settings import Settings
 from mock_server.task import Task
 from mock_server.twin import Twin, load_program, make_twin
@@ -27,7 +28,7 @@ def stored(caller: Caller, task_id: str) -> Task:
 
 def end(caller: Caller, task_id: str, step: Step, program: Program = PROGRAM) -> Task:
     task = stored(caller, task_id)
-    return end_task(caller.world, task, step, caller.clock.now_ms(), program.submits[task.type])
+    return end_task(caller.world, task, step, caller.clock.now_ms(), program.submits[task.type], CallbackStory())
 
 
 @given(

@@ -2,8 +2,9 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mock_server.callback_faults import Spoiling
 from mock_server.lifecycle import Plan, Step
-from mock_server.outbox import Delivery, Outbox, book_status_changes
+from mock_server.outbox import Delivery, Outbox
 from mock_server.task import Task
 
 STATUSES = ("submitted", "processing", "succeed")
@@ -67,34 +68,25 @@ def test_somebody_is_told_exactly_when_the_earliest_changes(dues: list[int]) -> 
     assert told == records
 
 
-def test_each_status_change_is_booked_for_its_moment() -> None:
-    outbox = Outbox()
-    book_status_changes(outbox, TASK, URL, STATUSES, "world")
-    assert [(each.due_ms, each.step, each.url, each.attempt) for each in outbox.take_all()] == [
-        (10, 0, URL, 1),
-        (20, 1, URL, 1),
-        (30, 2, URL, 1),
-    ]
+@given(dues=dues, now=st.integers(0, 25), at_most=st.integers(0, 40))
+def test_of_what_is_due_no_more_is_handed_out_than_is_asked_for(dues: list[int], now: int, at_most: int) -> None:
+    outbox, deliveries = booked(dues)
+    due = in_order([each for each in deliveries if each.due_ms <= now])
+    assert outbox.take_due(now, at_most) + outbox.take_due(now) == due
 
 
-def test_only_the_named_statuses_are_booked() -> None:
-    outbox = Outbox()
-    book_status_changes(outbox, TASK, URL, ("succeed", "failed"), "world")
-    assert [each.step for each in outbox.take_all()] == [2]
-
-
-def test_delivery_ids_differ_by_world_task_and_step() -> None:
-    outbox = Outbox()
-    for tag in ("one", "two"):
-        book_status_changes(outbox, TASK, URL, STATUSES, tag)
-    assert len({each.id for each in outbox.take_all()}) == 6
+@given(dues=dues, wanted=st.sets(st.integers(0, 40).map(str)))
+def test_deliveries_are_handed_out_by_id_and_the_rest_stays_in_order(dues: list[int], wanted: set[str]) -> None:
+    outbox, deliveries = booked(dues)
+    assert outbox.take(wanted) == in_order([each for each in deliveries if each.id in wanted])
+    assert outbox.take_all() == in_order([each for each in deliveries if each.id not in wanted])
 
 
 @given(dues=dues, after=st.integers(-1, 2))
 def test_dropping_forgets_the_later_steps_of_one_task_alone(dues: list[int], after: int) -> None:
     outbox, _ = booked(dues)
     task = msgspec.structs.replace(TASK, id="1")
-    book_status_changes(outbox, task, URL, STATUSES, "world")
+    outbox.book_all(Delivery(f"1-{step}", task, step, URL, step * 10) for step in range(3))
     outbox.drop("1", after)
     kept = [each for each in outbox.take_all() if each.task.id == "1"]
     assert [each.step for each in kept] == list(range(after + 1))
@@ -102,6 +94,15 @@ def test_dropping_forgets_the_later_steps_of_one_task_alone(dues: list[int], aft
 
 def test_dropping_leaves_the_rest_in_order() -> None:
     outbox, _ = booked([20, 3, 9, 12])
-    book_status_changes(outbox, msgspec.structs.replace(TASK, id="1"), URL, STATUSES, "world")
+    task = msgspec.structs.replace(TASK, id="1")
+    outbox.book_all(Delivery(f"1-{step}", task, step, URL, step * 10) for step in range(3))
     outbox.drop("1", -1)
     assert [each.due_ms for each in outbox.take_all()] == [3, 9, 12, 20]
+
+
+def test_dropping_forgets_a_stale_callback_whatever_step_it_tells() -> None:
+    """It comes with the end, and the end will be another."""
+    outbox = Outbox()
+    outbox.book(Delivery("stale", TASK, 0, URL, 40, spoiling=Spoiling(("stale",))))
+    outbox.drop(TASK.id, 2)
+    assert len(outbox) == 0
