@@ -72,10 +72,15 @@ def test_the_python_example_of_the_readme_runs() -> None:
 
 
 def test_the_example_of_the_scenarios_page_is_a_scenario(program: Program) -> None:
-    first, *parts = re.findall(r"```yaml\n(.*?)```", SCENARIOS, re.DOTALL)
+    first, *_ = re.findall(r"```yaml\n(.*?)```", SCENARIOS, re.DOTALL)
     scenario = Catalogue(program.spec).define(yaml.safe_load(first))
     assert [scenario.scripts["query"].at(attempt) is None for attempt in range(1, 5)] == [True, False, False, True]
-    assert len(parts) == 1
+
+
+def test_the_parts_of_scenarios_on_the_page_fit_the_format(program: Program, tmp_path: Path) -> None:
+    for part in re.findall(r"```yaml\n(.*?)```", SCENARIOS, re.DOTALL)[1:]:
+        (tmp_path / "part.yaml").write_text(f"name: part\nabout: A part.\n{part}", encoding="utf-8")
+        assert Catalogue(program.spec, tmp_path).choose("part").name == "part"
 
 
 def test_the_scenarios_page_has_every_key() -> None:
