@@ -10,12 +10,13 @@ from itertools import pairwise
 
 import pytest
 
-from mock_server.callbacks import ADVANCE_TIMEOUT_SECONDS, IN_FLIGHT_MAX, IN_FLIGHT_PER_RECEIVER_MAX, Fired
+from mock_server.callbacks import ADVANCE_TIMEOUT_SECONDS, Fired
 from mock_server.clock import CLOCK_MS_MAX, SystemClock
 from mock_server.journal import Attempt
 from mock_server.post import Manner, PostFailed
 from mock_server.program import Program
 from mock_server.settings import Settings
+from mock_server.tries import IN_FLIGHT_MAX, IN_FLIGHT_PER_RECEIVER_MAX
 from mock_server.twin import Twin, make_twin
 from mock_server.worlds import Bounds, World
 from tests.support import MINIMAL, Caller
