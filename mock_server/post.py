@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import socket
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
 
@@ -10,6 +11,11 @@ import msgspec
 
 class PostFailed(Exception):
     """The POST got no answer; the message says why."""
+
+
+# Of an answer the head counts, which is short. What comes beyond it is not to be taken in by the megabyte, and what is
+# made to keep the parser busy must not do so for long before others have their turn.
+ANSWER_BYTES_READ_AHEAD = 8_192
 
 
 class Manner(msgspec.Struct, frozen=True, gc=False):
@@ -101,12 +107,19 @@ class AiohttpPost:
                 self._aiohttp = await asyncio.to_thread(importlib.import_module, "aiohttp")
                 self._yarl = importlib.import_module("yarl")
                 self._session = self._aiohttp.ClientSession(
-                    connector=self._aiohttp.TCPConnector(limit=0),
+                    connector=self._aiohttp.TCPConnector(limit=0, socket_factory=_socket),
                     cookie_jar=self._aiohttp.DummyCookieJar(),
                     auto_decompress=False,
                     trust_env=False,
                 )
             return self._session
+
+
+def _socket(address: Any) -> socket.socket:
+    family, kind, protocol, *_ = address
+    one = socket.socket(family, kind, protocol)
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ANSWER_BYTES_READ_AHEAD)
+    return one
 
 
 async def _pieces(body: bytes, manner: Manner) -> AsyncIterator[bytes]:

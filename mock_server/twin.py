@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mock_server import guard
+from mock_server.attempts import Attempts, Schedule
 from mock_server.auth import Auth
 from mock_server.callback_message import Messages
-from mock_server.callbacks import Callbacks, Schedule
+from mock_server.callbacks import Callbacks
 from mock_server.catalogue import Catalogue
 from mock_server.choosing import Chooser
 from mock_server.clock import Clock, ManualClock, SystemClock
@@ -103,7 +104,7 @@ def make_twin(
     catalogue = Catalogue(program.spec, settings.scenarios)
     chooser = Chooser(catalogue.choose, catalogue.choose(settings.scenario))
     signing = Signing(settings.callback_secret, settings.seed)
-    callbacks = Callbacks(
+    attempts = Attempts(
         messages=Messages(program, signing, scenario=chooser.of, wall_seconds=wall_seconds),
         schedules={
             name: Schedule(
@@ -114,8 +115,8 @@ def make_twin(
         },
         scenario=chooser.of,
         post=post,
-        refusal=refusal,
     )
+    callbacks = Callbacks(attempts, refusal)
     worlds.on_open, worlds.on_close = callbacks.watch, callbacks.unwatch
     endpoint = Endpoint(
         program,

@@ -10,12 +10,13 @@ from itertools import pairwise
 
 import pytest
 
-from mock_server.callbacks import ADVANCE_TIMEOUT_SECONDS, IN_FLIGHT_MAX, IN_FLIGHT_PER_RECEIVER_MAX, Fired
+from mock_server.callbacks import ADVANCE_TIMEOUT_SECONDS, TAKEN_AT_ONCE_MAX, Fired
 from mock_server.clock import CLOCK_MS_MAX, SystemClock
-from mock_server.journal import Attempt
+from mock_server.journal import ENTRIES_MAX, Attempt
 from mock_server.post import Manner, PostFailed
 from mock_server.program import Program
 from mock_server.settings import Settings
+from mock_server.tries import IN_FLIGHT_MAX, IN_FLIGHT_PER_RECEIVER_MAX
 from mock_server.twin import Twin, make_twin
 from mock_server.worlds import Bounds, World
 from tests.support import MINIMAL, Caller
@@ -584,3 +585,48 @@ async def test_the_status_changes_of_one_task_go_out_in_order(program: Program, 
     await one.twin.callbacks.stop(0)
     statuses = [json.loads(each.body)["task_status"] for each in post.sent]
     assert statuses == ["submitted", "processing", "succeed"]
+
+
+# Many, and those that never get their turn
+
+
+async def test_a_burst_at_one_moment_is_sent_once_each(caller: Caller, post: FakePost) -> None:
+    wanted = 3 * TAKEN_AT_ONCE_MAX
+    for _ in range(wanted):
+        submit(caller)
+    await advance(caller, 0)
+    await post.wait_for(wanted)
+    assert len({json.loads(each.body)["task_id"] for each in post.sent}) == len(post.sent) == wanted
+
+
+async def test_the_tally_counts_what_the_journal_no_longer_has(caller: Caller, post: FakePost) -> None:
+    wanted = ENTRIES_MAX
+    for _ in range(wanted):
+        submit(caller)
+    await post.wait_for(wanted)
+    await until(lambda: caller.twin.tally.deliveries.get("delivered") == wanted)
+    assert len(caller.world.journal) == ENTRIES_MAX
+
+
+async def test_what_never_had_its_turn_is_reported_at_the_stop(caller: Caller, post: FakePost) -> None:
+    post.held.add(URL)
+    for _ in range(IN_FLIGHT_PER_RECEIVER_MAX + 1):
+        submit(caller)
+    await post.wait_for(IN_FLIGHT_PER_RECEIVER_MAX)
+    left = await caller.twin.callbacks.stop(0)
+    never = [each for each in left if each.reason == "the server stopped before its turn came"]
+    assert len(never) == 1
+    assert len(left) == 3 * (IN_FLIGHT_PER_RECEIVER_MAX + 1)
+
+
+async def test_a_reset_leaves_no_trace_of_what_is_under_way(caller: Caller, post: FakePost) -> None:
+    post.held.add(URL)
+    for _ in range(IN_FLIGHT_PER_RECEIVER_MAX + 1):
+        submit(caller)
+    await post.wait_for(IN_FLIGHT_PER_RECEIVER_MAX)
+    world = caller.world
+    caller.twin.reset(world)
+    await until(lambda: not +post.in_flight)
+    assert (caller.twin.callbacks.under_way(world), attempts(world)) == ([], [])
+    submit(caller, "http://127.0.0.1:10/callback")
+    await post.wait_for(1, "http://127.0.0.1:10/callback")

@@ -104,6 +104,8 @@ def test_a_failure_keeps_its_own_pace_unless_the_scenario_says_another(compiled:
         ({"callbacks": {"faults": ["duplicat"]}}, ("callbacks", "faults", 0), "did you mean duplicate?"),
         ({"callbacks": {"faults": [{"late": "5"}]}}, ("callbacks", "faults", 0, "late"), "is expected"),
         ({"callbacks": {"faults": [{"lost": {"on": ["x"]}}]}}, ("callbacks", "faults", 0, "lost", "on"), "no status"),
+        ({"callbacks": {"faults": [{"duplicate": 99}] * 2}}, ("callbacks", "faults"), "10000 times; at most 1000"),
+        ({"callbacks": {"timeout": "0s"}}, ("callbacks", "timeout"), "no time at all"),
         ({"capacity": {"rate": "ten"}}, ("capacity", "rate"), "a rate such as 10/s"),
         ({"capacity": {"concurrency": 0}}, ("capacity", "concurrency"), "a whole number, from 1"),
         ({"outages": [{"from": "5s"}]}, ("outages", 0), "does nothing"),

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from mock_server.signature import Signer
+from mock_server.signature import Signer, Signing
 
 SECRET = "whsec_dGVzdHNlY3JldHRlc3RzZWNyZXR0ZXN0c2VjcmV0MTI="
 BODY = b'{"id":"1234567890","status":"succeeded","message":"","create_time":1781080778802,"update_time":1781080794151}'
@@ -86,3 +86,23 @@ def test_a_secret_that_is_none_is_refused_and_not_repeated(secret: str) -> None:
     with pytest.raises(ValueError, match="callback secret") as caught:
         Signer(secret)
     assert len(secret) < 10 or secret not in str(caught.value)
+
+
+def test_where_no_secret_is_set_it_belongs_to_the_seed() -> None:
+    secrets = [Signing(None, seed).secret for seed in (1, 1, 2)]
+    assert secrets[0] == secrets[1] != secrets[2]
+
+
+def test_a_secret_that_is_set_is_the_one() -> None:
+    signing = Signing(SECRET, 0)
+    assert (signing.secret, signing.derived) == (SECRET, False)
+
+
+@pytest.mark.parametrize("secret", [None, SECRET])
+def test_what_is_signed_wrong_fits_no_receiver_and_is_always_the_same(secret: str | None) -> None:
+    signing = Signing(secret, 0)
+    wrong = signing.wrong.headers("id", now, BODY)
+    assert wrong == Signing(None, 0).wrong.headers("id", now, BODY)
+    with pytest.raises(WebhookVerificationError):
+        Webhook(signing.secret).verify(BODY, wrong)
+    Webhook(signing.secret).verify(BODY, signing.right.headers("id", now, BODY))
