@@ -37,7 +37,7 @@ REQUEST_SECONDS_MAX = 120.0
 # Longer than clients pause between polls, so that a kept connection is still there.
 KEEP_ALIVE_SECONDS = 75
 # More than any client sends before the first of them is answered.
-_BEHIND_MAX = 100
+_BEHIND_MAX = 32
 _OFFERS = frozenset((b"connection", b"upgrade", b"http2-settings"))
 _OWN_PREFIX = OWN_PREFIX.encode("ascii")
 
