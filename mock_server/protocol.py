@@ -42,7 +42,7 @@ REQUEST_SECONDS_MAX = 120.0
 KEEP_ALIVE_SECONDS = 75
 _MORE_THAN_A_LENGTH = frozenset((b"transfer-encoding", b"expect"))
 # More than any client sends before the first of them is answered.
-_BEHIND_MAX = 100
+_BEHIND_MAX = 32
 _OFFERS = frozenset((b"connection", b"upgrade", b"http2-settings"))
 _OWN_PREFIX = OWN_PREFIX.encode("ascii")
 

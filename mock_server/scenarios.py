@@ -122,11 +122,11 @@ class Scenario:
     callbacks: CallbackStory = CallbackStory()
     dialect: str | None = None
     seen: str = ""
+    # Whether nothing befalls its requests: only the lifecycle of its tasks may be special. Each request asks.
+    plain: bool = field(init=False)
 
-    @property
-    def plain(self) -> bool:
-        """Tell whether nothing befalls its requests: only the lifecycle of its tasks may be special."""
-        return not (self.scripts or self.latencies or self.outages)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "plain", not (self.scripts or self.latencies or self.outages))
 
     def way(self, task_type: str, chance: float) -> Way:
         """Return the way of a task; `chance`, below 1, chooses among several."""

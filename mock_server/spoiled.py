@@ -51,14 +51,24 @@ def _with_transport(app: Any, transport: asyncio.Transport) -> Any:
 
 
 async def send_spoiled(
-    scope: "Scope", receive: "Receive", send: "Send", reply: Reply, clock: Clock, held: Held
+    scope: "Scope",
+    receive: "Receive",
+    send: "Send",
+    reply: Reply,
+    clock: Clock,
+    held: Held,
+    *,
+    seconds_max: float = HELD_SECONDS_MAX,
 ) -> bool:
-    """Send a reply that has a wire; return whether the client left while it was held back."""
+    """Send a reply that has a wire; return whether the client left while it was held back.
+
+    After `seconds_max` the connection is ended, where the transport is in reach; else nothing more is sent.
+    """
     assert reply.wire is not None
     wire = held.take(reply.wire)
     transport: asyncio.Transport | None = scope.get("extensions", {}).get(TRANSPORT)
     try:
-        async with asyncio.timeout(HELD_SECONDS_MAX):
+        async with asyncio.timeout(seconds_max):
             if _within_asgi(wire):
                 return await _through_asgi(receive, send, reply, wire, clock)
             if transport is None:

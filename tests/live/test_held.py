@@ -1,19 +1,33 @@
 """Replies that are held back on a connection: by the world's clock, in turn, and no longer than the client waits."""
 
+import asyncio
+import contextlib
 from typing import Any
 
 import pytest
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from mock_server.exchange import Exchange
+from mock_server.clock import ManualClock
+from mock_server.exchange import Exchange, Reply, Wire
 from mock_server.protocol import TwinProtocol
 from mock_server.sending import HELD_SECONDS_MAX, Held
-from mock_server.spoiled import HttpToolsWithTransport
+from mock_server.spoiled import TRANSPORT, H11WithTransport, HttpToolsWithTransport, send_spoiled
 from mock_server.twin import Twin
-from tests.live.support import Client, connected, eventually, open_connection, parse_replies
+from tests.live.conftest import StartServer
+from tests.live.support import (
+    Client,
+    FakeTransport,
+    assert_clean_end,
+    connected,
+    eventually,
+    open_connection,
+    parse_replies,
+    read_to_end,
+)
 from tests.live.test_protocol import GOOD, KEY, let_it_work, submission
 from tests.support import OMNI, Caller
 
-KEPT_KINDS = [TwinProtocol, HttpToolsWithTransport]
+KEPT_KINDS = [TwinProtocol, HttpToolsWithTransport, H11WithTransport]
 LIST = f"GET {OMNI} HTTP/1.1\r\nauthorization: Bearer {KEY}\r\n\r\n".encode()
 
 
@@ -27,7 +41,8 @@ class Talk:
         self.protocol, self.transport = open_connection(twin, kind)
 
     async def send(self, data: bytes) -> None:
-        self.protocol.data_received(data)
+        # h11 wants to know the host.
+        self.protocol.data_received(data.replace(b" HTTP/1.1\r\n", b" HTTP/1.1\r\nhost: twin.test\r\n"))
         await let_it_work(self.protocol)
 
     async def wait(self, milliseconds: int) -> None:
@@ -153,7 +168,7 @@ async def test_no_more_waits_behind_a_late_reply_than_there_is_room_for(twin: Tw
     talk = Talk(twin, submit=[{"latency": "5s"}])
     await talk.send(submission() + LIST * 150)
     await talk.wait(5_000)
-    assert talk.statuses == [200] * 101
+    assert talk.statuses == [200] * 33
     assert talk.transport.closed
 
 
@@ -198,6 +213,22 @@ async def test_beyond_the_bound_replies_are_not_held_back(twin: Twin, kind: Any)
     assert talk.statuses == [200]
 
 
+async def test_nothing_is_held_back_for_ever_through_asgi() -> None:
+    transport = FakeTransport()
+
+    async def never() -> Any:
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        raise AssertionError(message)
+
+    for wire in (Wire(head=False, end="hang", hang_ms=5), Wire(delay_ms=5)):
+        scope = {"type": "http", "method": "GET", "extensions": {TRANSPORT: transport}}
+        reply = Reply(200, b"{}", wire=wire)
+        assert not await send_spoiled(scope, never, send, reply, ManualClock(), Held(), seconds_max=0)
+        assert transport.aborted
+
+
 async def test_a_world_that_is_gone_has_no_journal_to_note_it_in(twin: Twin) -> None:
     talk = Talk(twin, submit=[{"fault": "hang"}])
     await talk.send(submission())
@@ -209,8 +240,6 @@ async def test_a_world_that_is_gone_has_no_journal_to_note_it_in(twin: Twin) -> 
 async def test_a_server_that_keeps_its_transport_leaves_out_what_needs_it(
     twin: Twin, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
     talk = Talk(twin, HttpToolsProtocol, submit=[{"fault": {"hang": "5s"}}, {"fault": "reset"}])
     await talk.send(submission())
     assert talk.transport.written == b""
@@ -262,3 +291,18 @@ def journal(client: Client) -> list[dict[str, Any]]:
     found = answer.json()["entries"]
     assert isinstance(found, list)
     return found
+
+
+def test_a_server_that_is_stopped_closes_what_hangs(start: StartServer, key: str) -> None:
+    server = start()
+    story = {"name": "hanging", "about": "A test.", "list": [{"fault": "hang", "times": "always"}]}
+    client = Client(server, key)
+    assert server.http.put("/_mock/scenario", json={"scenario": story}, headers=client.headers).status_code == 200
+    request = f"GET {OMNI} HTTP/1.1\r\nauthorization: Bearer {key}\r\n\r\n".encode()
+    with contextlib.ExitStack() as connections:
+        waiting = [connections.enter_context(connected(server.port)) for _ in range(20)]
+        for one in waiting:
+            one.sendall(request)
+        eventually(lambda: len(journal(client)) == 20, "all requests")
+        assert_clean_end(server.end())
+        assert [read_to_end(one) for one in waiting] == [b""] * 20

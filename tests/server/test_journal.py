@@ -135,3 +135,26 @@ def test_attempts_are_bounded_too() -> None:
     for _ in range(50):
         journal.attempt(attempt)
     assert numbers(journal) == list(range(41, 51))
+
+
+@given(kept=st.integers(1, 30), left=st.integers(0, 40), cleared_after=st.none() | st.integers(0, 30))
+def test_that_a_client_gave_up_is_noted_in_its_entry_and_no_other(
+    kept: int, left: int, cleared_after: int | None
+) -> None:
+    now_ns = 7_000_000_000
+    journal = Journal(Room(ROOMY), real_ns=lambda: now_ns)
+    for number in range(kept):
+        write(journal)
+        if number == cleared_after:
+            journal.clear()
+    now_ns += 1_500_000_000
+    journal.gave_up(left)
+    noted = {entry.number: entry.gave_up_after_ms for entry in journal.entries if isinstance(entry, Exchange)}
+    assert noted == {number: 1_500 if number == left else None for number in numbers(journal)}
+
+
+def test_a_client_may_be_known_to_give_up_after_so_long() -> None:
+    journal = Journal(Room(ROOMY))
+    write(journal)
+    journal.gave_up(1, 5_000)
+    assert last(journal).gave_up_after_ms == 5_000

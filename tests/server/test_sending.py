@@ -1,5 +1,8 @@
 """How a reply goes out where it has a wire, by a manual clock and over a transport that goes nowhere."""
 
+import asyncio
+from typing import ClassVar
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -114,3 +117,19 @@ def test_a_status_without_a_name_is_sent_all_the_same() -> None:
 def test_a_chunk_is_cut_inside() -> None:
     assert rendered(REPLY, Wire(chunked=True, body_bytes=5))[1] == b"24\r\n" + BODY[:5]
     assert rendered(REPLY, Wire(chunked=True))[1] == b"24\r\n" + BODY + b"\r\n0\r\n\r\n"
+
+
+async def test_a_reset_does_not_overtake_what_was_sent_before_it() -> None:
+    class Busy(FakeTransport):
+        waiting: ClassVar = [5, 5]
+
+        def get_write_buffer_size(self) -> int:
+            return self.waiting.pop() if self.waiting else 0
+
+    ended = asyncio.Event()
+    transport, wire = Busy(), Wire(body_bytes=5, end="reset")
+    Sending(transport, rendered(REPLY, wire), wire, ManualClock(), lambda kept: ended.set()).start()
+    assert not transport.aborted
+    async with asyncio.timeout(10):
+        await ended.wait()
+    assert transport.aborted
