@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import ssl
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -23,7 +24,9 @@ class Post(Protocol):
 class AiohttpPost:
     """POSTs with aiohttp: redirects are not followed, no cookie is kept, and the body of an answer is not read."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        """`tls` says whom it trusts; without it, the authorities that this machine trusts."""
+        self._tls = tls
         self._aiohttp: Any = None
         self._yarl: Any = None
         self._session: Any = None
@@ -62,7 +65,7 @@ class AiohttpPost:
                 self._aiohttp = await asyncio.to_thread(importlib.import_module, "aiohttp")
                 self._yarl = importlib.import_module("yarl")
                 self._session = self._aiohttp.ClientSession(
-                    connector=self._aiohttp.TCPConnector(limit=0),
+                    connector=self._aiohttp.TCPConnector(limit=0, ssl=self._tls or True),
                     cookie_jar=self._aiohttp.DummyCookieJar(),
                     auto_decompress=False,
                     trust_env=False,

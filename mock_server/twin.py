@@ -23,6 +23,7 @@ from mock_server.settings import Settings
 from mock_server.signature import Signer
 from mock_server.store import Room
 from mock_server.tally import Tally
+from mock_server.tls import trusting
 from mock_server.worlds import Bounds, World, Worlds
 
 
@@ -66,12 +67,13 @@ def make_twin(
     clock: Callable[[], Clock] | None = None,
     wall_seconds: Callable[[], float] = time.time,
     monotonic_seconds: Callable[[], float] = time.monotonic,
-    post: Callable[[], Post] = AiohttpPost,
+    post: Callable[[], Post] | None = None,
     callback_refusal: Callable[[str], str] | None = None,
 ) -> Twin:
     """Put a twin together; raise ValueError where a setting does not go with the spec.
 
-    `callback_refusal` says why callbacks to an address will not be sent, or nothing; usually the guard does.
+    `post` makes what callbacks are sent with; usually that is aiohttp. `callback_refusal` says why callbacks to an
+    address will not be sent, or nothing; usually the guard does.
     """
     refusal = callback_refusal or functools.partial(guard.refusal, allowed_hosts=settings.callback_allow)
     bounds = bounds or Bounds()
@@ -104,7 +106,7 @@ def make_twin(
             )
             for name, each in program.deliveries.items()
         },
-        post=post,
+        post=post or _make_post(settings),
         wall_seconds=wall_seconds,
         refusal=refusal,
         signer=Signer(settings.callback_secret) if settings.callback_secret is not None else None,
@@ -129,6 +131,13 @@ def make_twin(
         in_all_max=bounds.readers, per_world_max=bounds.readers_per_world, stalled_seconds=bounds.stalled_seconds
     )
     return Twin(settings, program, endpoint, worlds, callbacks, catalogue, readers, tally, journal_room)
+
+
+def _make_post(settings: Settings) -> Callable[[], Post]:
+    if settings.callback_ca is None:
+        return AiohttpPost
+    # Read at start: a file that cannot serve is told then, not with the first callback.
+    return functools.partial(AiohttpPost, trusting(settings.callback_ca))
 
 
 def _same(clock: Clock) -> Callable[[], Clock]:
