@@ -71,8 +71,9 @@ class Run:
         """Where it is led: a process has spent its tasks. When all have, the run is over."""
         self._unspent -= 1
         if self._unspent <= 0:
-            # Not here: a user may be calling, and a run waits for its users.
-            gevent.spawn(self._runner.quit)
+            options = self._environment.parsed_options
+            # With a page another run can follow. Not here: a user may be calling, and a run waits for its users.
+            gevent.spawn(self._runner.quit if options and options.headless else self._runner.stop)
 
     def wait(self, environment: Environment, **more: Any) -> None:
         """Where it is led: wait until the users of all processes have ended their turns."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import shlex
 import ssl
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import httpx
 import pytest
 import trustme
 
+from mock_server.cli import serve
 from tests.live.conftest import StartServer
 from tests.live.support import (
     TO_THE_END,
@@ -185,6 +187,12 @@ def test_what_cannot_serve_is_told_in_one_line_before_it_listens(
     """The address is of no machine: listening there would be the error that is told."""
     line = fails_in_one_line(run_omnimock("serve", "--host", "192.0.2.1", *arguments, folder=tmp_path))
     assert reason in line
+
+
+def test_the_page_names_no_setting_that_is_not_there() -> None:
+    page = (Path(__file__).parents[2] / "docs/tls.md").read_text(encoding="utf-8")
+    known = {name for each in serve.params for name in each.opts}
+    assert set(re.findall(r"--[a-z-]+[a-z]", page)) - {"--cacert"} <= known
 
 
 # Callbacks
