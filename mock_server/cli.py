@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -30,9 +30,6 @@ from mock_server.options import (
     spec_option,
 )
 from mock_server.settings import BODY_BYTES_MAX, Settings
-
-if TYPE_CHECKING:
-    from mock_server.program import Program
 
 
 @click.command()
@@ -89,6 +86,12 @@ if TYPE_CHECKING:
     type=Durations(),
     help="How long after each failure to try again, such as 10s,30s,60s.  [default: the spec's]",
 )
+@option(
+    "--callback-ca",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Trust this authority as well where a receiver speaks TLS.",
+)
 @option("--mount", "mounts", multiple=True, metavar="PREFIX", help="Answer below this prefix as well; may be repeated.")
 @option(
     "--media-base-url", metavar="URL", help="The address in result URLs.  [default: the one that the client called]"
@@ -112,10 +115,31 @@ if TYPE_CHECKING:
 @option(
     "--control-token", metavar="TOKEN", help="What the control API asks for where the server is open to the network."
 )
+@option("--tls/--no-tls", default=False, show_default=True, help="Speak TLS, with an authority made for this run.")
+@option("--tls-cert", type=click.Path(path_type=Path), metavar="FILE", help="Speak TLS with this certificate (PEM).")
+@option("--tls-key", type=click.Path(path_type=Path), metavar="FILE", help="The private key of --tls-cert (PEM).")
+@option(
+    "--tls-name",
+    "tls_names",
+    multiple=True,
+    metavar="HOST",
+    help="With --tls, certify this host as well; may be repeated.",
+)
+@option(
+    "--tls-dir",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="With --tls, write the certificates here and keep them.",
+)
+@option(
+    "--tls-fault",
+    type=click.Choice(["expired", "wrong-host"]),
+    help="With --tls, show a certificate that a client has to refuse.",
+)
 @option(
     "--ready-file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write base_url, port and pid here, once the server answers.",
+    help="Write base_url, port, pid and, with --tls, ca_file here, once the server answers.",
 )
 def serve(ready_file: Path | None, **values: Any) -> None:
     """Run the twin."""
@@ -137,7 +161,9 @@ def _without_garbage_collector() -> Iterator[None]:
 
 
 def _serve(settings: Settings, ready_path: Path | None) -> None:
+    from mock_server.banner import welcome
     from mock_server.server import ReadyFile, base_url, listen, run
+    from mock_server.tls import tls_of
     from mock_server.twin import load_program, make_twin
 
     twin = make_twin(settings, load_program(settings))
@@ -149,6 +175,8 @@ def _serve(settings: Settings, ready_path: Path | None) -> None:
             except OSError as error:
                 raise ValueError(f"ready-file {ready_path}: {error.strerror or error}") from None
             at_the_end.callback(ready_file.remove)
+        tls = at_the_end.enter_context(tls_of(settings))
+        ca_file = tls.ca_file if tls else None
         try:
             listener = listen(settings.host, settings.port)
         except OSError as error:
@@ -156,59 +184,15 @@ def _serve(settings: Settings, ready_path: Path | None) -> None:
             where = f"{settings.host} port {settings.port}"
             raise ValueError(f"cannot listen on {where}: {error.strerror or error}{hint}") from None
         port = listener.getsockname()[1]
-        url = twin.endpoint.own_base_url = base_url(settings.host, port)
+        url = twin.endpoint.own_base_url = base_url(settings.host, port, "https" if tls else "http")
 
         def on_ready() -> None:
             if ready_file is not None:
-                ready_file.write(url, port)
-            click.echo(_welcome(twin.program, settings, url))
+                ready_file.write(url, port, ca_file)
+            click.echo(welcome(twin.program, settings, url, ca_file))
 
-        run(twin, listener, on_ready)
+        run(twin, listener, on_ready, tls.context if tls else None)
     click.echo("omnimock has stopped", err=True)
-
-
-def _welcome(program: "Program", settings: Settings, url: str) -> str:
-    keys = (
-        f"one of {len(settings.api_keys)} accepted; others get 401"
-        if settings.api_keys
-        else "any; each key is a world of its own"
-    )
-    key = "YOUR_KEY" if settings.api_keys else "sk-anything"
-    clock = (
-        "moves by POST /_mock/clock/advance" if settings.clock == "manual" else f"{settings.time_scale:g} × real time"
-    )
-    return "\n".join(
-        [
-            f"omnimock {__version__}: {program.spec.title}",
-            f"  base URL  {url}",
-            f"  API key   {keys}",
-            f"  profile   {program.profile.name}",
-            f"  dialect   {program.dialect}",
-            f"  clock     {clock}",
-            *_curl(program, url, key),
-        ]
-    )
-
-
-def _curl(program: "Program", url: str, key: str) -> list[str]:
-    import json
-    import shlex
-
-    for compiled in program.operations:
-        if compiled.submission is not None and compiled.operation.examples:
-            example = dict(next(iter(compiled.operation.examples.values())))
-            # Its receiver is somebody else's; the first thing that one tries should not end in a warning.
-            if compiled.operation.delivery is not None:
-                example.pop(compiled.operation.delivery.url.rpartition("/")[2], None)
-            body = json.dumps(example, ensure_ascii=False, indent=2)
-            return [
-                "  try it:",
-                f"curl {url}{compiled.operation.path} \\",
-                '  -H "Content-Type: application/json" \\',
-                f'  -H "{program.spec.auth.header_line(key)}" \\',
-                f"  -d {shlex.quote(body)}",
-            ]
-    return []
 
 
 class _ToStderr(logging.Handler):

@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import socket
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
 
@@ -57,7 +58,9 @@ class AiohttpPost:
     sending, and the head of the answer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        """`tls` says whom it trusts; without it, the authorities that this machine trusts."""
+        self._tls = tls
         self._aiohttp: Any = None
         self._yarl: Any = None
         self._session: Any = None
@@ -107,7 +110,7 @@ class AiohttpPost:
                 self._aiohttp = await asyncio.to_thread(importlib.import_module, "aiohttp")
                 self._yarl = importlib.import_module("yarl")
                 self._session = self._aiohttp.ClientSession(
-                    connector=self._aiohttp.TCPConnector(limit=0, socket_factory=_socket),
+                    connector=self._aiohttp.TCPConnector(limit=0, ssl=self._tls or True, socket_factory=_socket),
                     cookie_jar=self._aiohttp.DummyCookieJar(),
                     auto_decompress=False,
                     trust_env=False,

@@ -301,6 +301,16 @@ class TwinProtocol(HttpToolsProtocol):
         """Tell whether the client has read nothing for so long."""
         return self.stalled_since is not None and now - self.stalled_since > for_seconds
 
+    @property
+    def over_tls(self) -> bool:
+        """Whether this connection is encrypted. To close such a one takes a word from the client."""
+        return self.scheme == "https"
+
+    @property
+    def idle_over_tls(self) -> bool:
+        """Whether this is an encrypted connection on which no reply is due: no word of its client is needed."""
+        return self.over_tls and not self.uvicorn_is_busy and not self.transport.get_write_buffer_size()
+
     # What is left to uvicorn
 
     @property

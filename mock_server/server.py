@@ -8,6 +8,7 @@ import logging
 import os
 import resource as system_resource
 import socket
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -55,20 +56,36 @@ class TwinServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End; a request that is still coming in is not waited for, nor a client that does not read."""
         self._on_stop()
-        self._abort(lambda connection: not connection.in_head)
+        self._abort(lambda connection: not connection.in_head or connection.idle_over_tls)
         loop = asyncio.get_running_loop()
         unread = loop.call_later(
             2 * UNREAD_AT_STOP_SECONDS,
             self._abort,
             lambda connection: connection.stalled(loop.time(), UNREAD_AT_STOP_SECONDS),
         )
+        goodbyes = asyncio.create_task(self._end_without_goodbye())
         await super().shutdown(sockets=sockets)
         unread.cancel()
+        goodbyes.cancel()
 
     def _abort(self, which: Callable[[TwinProtocol], bool]) -> None:
         for connection in list(self.server_state.connections):
             if isinstance(connection, TwinProtocol) and which(connection):
                 connection.end()
+
+    async def _end_without_goodbye(self) -> None:
+        """End connections over TLS that are closed, but whose client has not said goodbye: it may never look again."""
+        closed: set[object] = set()
+        while True:
+            await asyncio.sleep(UNREAD_AT_STOP_SECONDS)
+            for connection in closed & self.server_state.connections:
+                assert isinstance(connection, TwinProtocol)
+                connection.end()
+            closed = {
+                each
+                for each in self.server_state.connections
+                if isinstance(each, TwinProtocol) and each.over_tls and each.transport.is_closing()
+            }
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal ends the server cleanly, with exit status 0; the second ends it at once."""
@@ -103,14 +120,14 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def base_url(host: str, port: int) -> str:
+def base_url(host: str, port: int, scheme: str = "http") -> str:
     """Return the address at which a client on this machine reaches a server bound to `host`."""
     reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{reachable}:{port}"
+    return f"{scheme}://{reachable}:{port}"
 
 
-def run(twin: Twin, listener: socket.socket, on_ready: Callable[[], None]) -> None:
-    """Serve until a signal ends it."""
+def run(twin: Twin, listener: socket.socket, on_ready: Callable[[], None], tls: ssl.SSLContext | None = None) -> None:
+    """Serve until a signal ends it; over TLS where there is a context for it."""
     _raise_open_files()
     config = uvicorn.Config(
         App(twin),
@@ -126,6 +143,7 @@ def run(twin: Twin, listener: socket.socket, on_ready: Callable[[], None]) -> No
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=int(STOP_GRACE_SECONDS),
+        ssl_context_factory=(lambda config, make_default: tls) if tls else None,
     )
     TwinServer(config, on_ready, twin.readers.stop).run(sockets=[listener])
 
@@ -140,9 +158,11 @@ class ReadyFile:
         path.unlink(missing_ok=True)
         self._temporary.write_bytes(b"")
 
-    def write(self, url: str, port: int) -> None:
-        """Let it appear."""
+    def write(self, url: str, port: int, ca_file: Path | None = None) -> None:
+        """Let it appear. `ca_file` is what a client has to trust, where the server's certificate is its own."""
         content = {"base_url": url, "port": port, "pid": os.getpid()}
+        if ca_file is not None:
+            content["ca_file"] = str(ca_file)
         self._temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
         self._temporary.replace(self.path)
 

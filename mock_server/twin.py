@@ -25,6 +25,7 @@ from mock_server.settings import Settings
 from mock_server.signature import Signing
 from mock_server.store import Room
 from mock_server.tally import Tally
+from mock_server.tls import trusting
 from mock_server.worlds import Bounds, World, Worlds
 
 # As many receivers as are called at a time; taking an address apart costs as much as signing.
@@ -72,12 +73,13 @@ def make_twin(
     clock: Callable[[], Clock] | None = None,
     wall_seconds: Callable[[], float] = time.time,
     monotonic_seconds: Callable[[], float] = time.monotonic,
-    post: Callable[[], Post] = AiohttpPost,
+    post: Callable[[], Post] | None = None,
     callback_refusal: Callable[[str], str] | None = None,
 ) -> Twin:
     """Put a twin together; raise ValueError where a setting does not go with the spec.
 
-    `callback_refusal` says why callbacks to an address will not be sent, or nothing; usually the guard does.
+    `post` makes what callbacks are sent with; usually that is aiohttp. `callback_refusal` says why callbacks to an
+    address will not be sent, or nothing; usually the guard does.
     """
     refusal = functools.lru_cache(_REFUSALS_KEPT)(
         callback_refusal or functools.partial(guard.refusal, allowed_hosts=settings.callback_allow)
@@ -114,7 +116,7 @@ def make_twin(
             for name, each in program.deliveries.items()
         },
         scenario=chooser.of,
-        post=post,
+        post=post or _make_post(settings),
     )
     callbacks = Callbacks(attempts, refusal)
     worlds.on_open, worlds.on_close = callbacks.watch, callbacks.unwatch
@@ -136,6 +138,13 @@ def make_twin(
     return Twin(
         settings, program, endpoint, worlds, callbacks, catalogue, Readers(bounds), tally, journal_room, signing
     )
+
+
+def _make_post(settings: Settings) -> Callable[[], Post]:
+    if settings.callback_ca is None:
+        return AiohttpPost
+    # Read at start: a file that cannot serve is told then, not with the first callback.
+    return functools.partial(AiohttpPost, trusting(settings.callback_ca))
 
 
 def _same(clock: Clock) -> Callable[[], Clock]:

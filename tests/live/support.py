@@ -10,6 +10,7 @@ import os
 import queue
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -116,7 +117,13 @@ class Server:
         self.base_url: str = ready["base_url"]
         self.port: int = ready["port"]
         self.pid: int = ready["pid"]
-        self.http = httpx.Client(base_url=self.base_url, timeout=PATIENCE_SECONDS, trust_env=False)
+        self.ca_file: str | None = ready.get("ca_file")
+        self.http = httpx.Client(
+            base_url=self.base_url,
+            timeout=PATIENCE_SECONDS,
+            trust_env=False,
+            verify=ssl.create_default_context(cafile=self.ca_file) if self.ca_file else True,
+        )
 
     def _look_for_ready_file(self) -> dict[str, Any] | None:
         assert self.process.poll() is None, f"the server ended before it was ready: {self.err}"
@@ -282,18 +289,22 @@ class Receiver:
 
     redirect_to: str = ""
     on_receive: Callable[[Received], None] = lambda received: None
+    tls: ssl.SSLContext | None = None
     _scripts: dict[str, deque[Answer]] = field(default_factory=dict)
     _received: "queue.Queue[Received]" = field(default_factory=queue.Queue)
     _released: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self._server = _Listener(("127.0.0.1", 0), _handler_for(self))
+        if self.tls is not None:
+            self._server.socket = self.tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
 
     def url(self, path: str = "/callback") -> str:
         """Return the address of a path here."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}{path}"
+        scheme = "http" if self.tls is None else "https"
+        return f"{scheme}://127.0.0.1:{self._server.server_address[1]}{path}"
 
     def script(self, *answers: Answer, path: str = "/callback") -> str:
         """Say how a path answers its next requests, and return its address."""

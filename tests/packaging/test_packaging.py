@@ -37,6 +37,7 @@ SOURCE = (
     "CHANGELOG.md",
     "ARCHITECTURE.md",
     "docs",
+    "examples",
     "tests",
     ".gitignore",
 )

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,9 @@ def test_without_a_word_the_twin_is_local_and_open_to_any_key() -> None:
         {"api_keys": ("sk-1", "!~")},
         {"media_base_url": "https://cdn.example.com"},
         {"media_base_url": "http://127.0.0.1:8080/media"},
+        {"tls": True, "tls_names": ("twin.test", "*.twin.test", "fe80::1", "192.0.2.1"), "tls_dir": Path("tls")},
+        {"tls": True, "tls_fault": "expired"},
+        {"tls_cert": Path("cert.pem"), "tls_key": Path("key.pem")},
     ],
 )
 def test_a_sound_setting_is_kept_as_it_is(given: dict[str, Any]) -> None:
@@ -59,6 +63,15 @@ def test_a_sound_setting_is_kept_as_it_is(given: dict[str, Any]) -> None:
         ({"media_base_url": "https://cdn.example.com/"}, "media-base-url"),
         ({"media_base_url": "https://"}, "media-base-url"),
         ({"media_base_url": "http://[::1"}, "media-base-url"),
+        ({"tls_cert": Path("cert.pem")}, "tls-cert goes with tls-key, which is missing"),
+        ({"tls_key": Path("key.pem")}, "tls-key goes with tls-cert, which is missing"),
+        ({"tls": True, "tls_cert": Path("cert.pem"), "tls_key": Path("key.pem")}, "only one of them"),
+        ({"tls_names": ("twin.test",)}, "tls-name goes with tls"),
+        ({"tls_dir": Path("tls")}, "tls-dir goes with tls"),
+        ({"tls_fault": "expired"}, "tls-fault goes with tls"),
+        ({"tls": True, "tls_names": ("https://twin.test",)}, "tls-name"),
+        ({"tls": True, "tls_names": ("10.0.0.0/8",)}, "tls-name"),
+        ({"tls": True, "tls_names": ("",)}, "tls-name"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused_by_its_name(given: dict[str, Any], name: str) -> None:

@@ -101,8 +101,8 @@ def test_a_secret_that_is_set_is_the_one() -> None:
 @pytest.mark.parametrize("secret", [None, SECRET])
 def test_what_is_signed_wrong_fits_no_receiver_and_is_always_the_same(secret: str | None) -> None:
     signing = Signing(secret, 0)
-    wrong = signing.wrong.headers("id", now, BODY)
-    assert wrong == Signing(None, 0).wrong.headers("id", now, BODY)
+    wrong = signing.wrong.headers("id", now(), BODY)
+    assert wrong == Signing(None, 0).wrong.headers("id", now(), BODY)
     with pytest.raises(WebhookVerificationError):
         Webhook(signing.secret).verify(BODY, wrong)
-    Webhook(signing.secret).verify(BODY, signing.right.headers("id", now, BODY))
+    Webhook(signing.secret).verify(BODY, signing.right.headers("id", now(), BODY))
