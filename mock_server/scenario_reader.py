@@ -3,11 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+import msgspec
+
 from mock_server.callback_faults import CALLBACK_FAULTS, CallbackFault
 from mock_server.durations import parse_duration_ms, parse_range_ms
 from mock_server.faults import FAULTS, Fault
 from mock_server.faults import latency as latencies
 from mock_server.faults.latency import Latency
+from mock_server.problems import Problem
 from mock_server.scenario_form import Pointer, ScenarioError, check_form, unknown
 from mock_server.scenario_ways import read_ways
 from mock_server.scenarios import CallbackStory, Happening, Limits, Outage, Rate, Scenario, Script
@@ -35,6 +38,7 @@ def compile_scenario(source: Any, spec: Spec, name: str) -> Scenario:
         limits=_limits(source.get("capacity", {}), spec),
         callbacks=_callbacks(source.get("callbacks", {}), spec),
         dialect=_dialect(source.get("dialect"), spec),
+        expires_ms=_expiry(source.get("lifecycle", {})),
     )
 
 
@@ -66,6 +70,11 @@ def _happening(item: Mapping[str, Any], place: Pointer, roles: Iterable[str], sp
     problem = item.get("problem")
     if problem is not None and problem not in spec.problems:
         raise ScenarioError((*place, "problem"), unknown("problem", problem, spec.problems))
+    for key in ("message", "status"):
+        if key in item and problem is None:
+            raise ScenarioError((*place, key), "is that of a refusal: name a problem beside it")
+    if "message" in item and not _takes_message(spec.problems[item["problem"]]):
+        raise ScenarioError((*place, "message"), f"the problem {problem} always says the same; leave the message out")
     faults = _faults(item.get("fault", []), (*place, "fault"))
     if problem is None and not faults and "latency" not in item:
         raise ScenarioError(place, "does nothing: name a problem, a fault or a latency")
@@ -77,11 +86,17 @@ def _happening(item: Mapping[str, Any], place: Pointer, roles: Iterable[str], sp
         raise ScenarioError((*place, "fault"), f"{unfit.name} spoils the reply of a success, and here is none")
     return Happening(
         problem=problem,
+        message=item.get("message", ""),
+        status=item.get("status"),
         faults=faults,
         latency=_latency(item["latency"], (*place, "latency")) if "latency" in item else None,
         stores=stores,
         chance=item.get("chance", 1.0),
     )
+
+
+def _takes_message(problem: Problem) -> bool:
+    return b"$problem.detail" in msgspec.json.encode(problem.body)
 
 
 def _faults(source: Any, place: Pointer) -> tuple[Fault, ...]:
@@ -136,6 +151,10 @@ def _outage(item: Mapping[str, Any], place: Pointer, spec: Spec) -> Outage:
         for_ms=lengths.get("for"),
         every_ms=lengths.get("every"),
     )
+
+
+def _expiry(lifecycle: Mapping[str, Any]) -> int | None:
+    return _duration(lifecycle["expires"], ("lifecycle", "expires")) if "expires" in lifecycle else None
 
 
 def _duration(text: str, place: Pointer) -> int:
