@@ -18,6 +18,8 @@ from mock_server.scenario_reader import compile_scenario
 from mock_server.scenarios import Scenario
 from mock_server.spec import Spec
 
+# As many names as stand in one line.
+_NAMES_MAX = 10
 # Each combination of parameters is compiled once; more than a test suite uses.
 _COMPILED_MAX = 1_000
 
@@ -59,6 +61,10 @@ class Changes:
     added: tuple[str, ...]
     changed: tuple[str, ...]
     removed: tuple[str, ...]
+
+    def __str__(self) -> str:
+        kinds = (("added", self.added), ("changed", self.changed), ("removed", self.removed))
+        return "; ".join(f"{what} {_few(names)}" for what, names in kinds if names) or "nothing has changed"
 
 
 class ScenariosRefused(Exception):
@@ -140,6 +146,8 @@ class Catalogue:
 
         Raise ScenariosRefused, with all that is wrong, where something is: then nothing changes.
         """
+        if self.folder is None:
+            raise ScenariosRefused([SpecError("--scenarios", None, "names no folder that could be read again")])
         try:
             fresh = Catalogue(self._spec, self.folder, tried=False)
         except SpecError as error:
@@ -227,3 +235,8 @@ class Catalogue:
 
     def _names_of(self, stem: str) -> list[str]:
         return list(self._spec.problems) if stem == EACH_PROBLEM else [stem]
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMES_MAX} more" if len(names) > _NAMES_MAX else ""
+    return ", ".join(names[:_NAMES_MAX]) + more

@@ -153,7 +153,9 @@ def _serve(settings: Settings, ready_path: Path | None) -> None:
             click.echo(_welcome(twin.program, settings, url))
 
         run(twin, listener, on_ready)
-    click.echo("omnimock has stopped", err=True)
+    # The terminal may be gone.
+    with contextlib.suppress(OSError):
+        click.echo("omnimock has stopped", err=True)
 
 
 def _welcome(program: "Program", settings: Settings, url: str) -> str:
@@ -207,6 +209,7 @@ class _ToStderr(logging.Handler):
 
 def _log_to_stderr() -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[_ToStderr()], format="%(message)s")
+    logging.getLogger("omnimock").setLevel(logging.INFO)
 
 
 COMMANDS: Mapping[str, click.Command] = {
