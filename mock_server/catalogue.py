@@ -12,7 +12,16 @@ from typing import Any
 
 from mock_server.document import SpecError
 from mock_server.resources import resource
-from mock_server.scenario_files import EACH_PROBLEM, ScenarioFile, Value, files_in, fill_in, merged, parse_reference
+from mock_server.scenario_files import (
+    EACH_PROBLEM,
+    ScenarioFile,
+    Value,
+    check_ending,
+    files_in,
+    fill_in,
+    merged,
+    parse_reference,
+)
 from mock_server.scenario_form import ScenarioError, check_form, unknown
 from mock_server.scenario_reader import compile_scenario
 from mock_server.scenarios import Scenario
@@ -91,13 +100,19 @@ class Catalogue:
         self._paths |= self._own
         self._files: dict[str, ScenarioFile] = {}
         self._compiled: dict[str, Scenario] = {}
-        if tried and (complaints := self.complaints(self._own)):
+        if tried and (complaints := self._own_complaints()):
             raise complaints[0]
 
     @property
     def names(self) -> list[str]:
         """Every name that a reference may start with."""
         return sorted({*self._paths, *self._spec.problems} - {EACH_PROBLEM})
+
+    @property
+    def a_problem(self) -> str:
+        """The name of a problem that passes, for examples; of any where none does."""
+        problems = self._spec.problems.values()
+        return next((each.name for each in problems if each.retry != "never"), next(iter(self._spec.problems)))
 
     def entries(self) -> list[Entry]:
         """Return every scenario; those of problems come last."""
@@ -152,10 +167,7 @@ class Catalogue:
             fresh = Catalogue(self._spec, self.folder, tried=False)
         except SpecError as error:
             raise ScenariosRefused([error]) from None
-        complaints = fresh.complaints(fresh._own)
-        if not complaints:
-            complaints = fresh._missing(keep)
-        if complaints:
+        if complaints := fresh._own_complaints() or fresh._missing(keep):
             raise ScenariosRefused(complaints)
         before, after = self._own_sources(), fresh._own_sources()
         vars(self).update(vars(fresh))
@@ -164,6 +176,15 @@ class Catalogue:
             changed=tuple(sorted(name for name in after.keys() & before.keys() if after[name] != before[name])),
             removed=tuple(sorted(before.keys() - after.keys())),
         )
+
+    def _own_complaints(self) -> list[SpecError]:
+        found = []
+        for path in sorted(self.folder.glob("*.yml")) if self.folder is not None else ():
+            try:
+                check_ending(path)
+            except SpecError as error:
+                found.append(error)
+        return found + self.complaints(self._own)
 
     def _missing(self, reference: str) -> list[SpecError]:
         try:

@@ -126,9 +126,13 @@ def merged(base: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def files_in(folder: Path) -> dict[str, Path]:
-    """Return the files of a folder by the names of their scenarios; raise SpecError where it is no good folder."""
+    """Return the files of a folder by the names of their scenarios; raise SpecError where it is none."""
     if not folder.is_dir():
         raise SpecError(folder, None, "is not a folder; --scenarios names one that holds files such as slow.yaml")
-    if misnamed := sorted(folder.glob("*.yml")):
-        raise SpecError(misnamed[0], None, "is not read: the name of a scenario's file ends in .yaml")
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def check_ending(path: Path) -> None:
+    """Raise SpecError for a file that would not be read because of its name."""
+    if path.suffix != ".yaml":
+        raise SpecError(path, None, "is not read: the name of a scenario's file ends in .yaml")
