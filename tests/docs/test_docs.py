@@ -2,6 +2,8 @@
 
 import json
 import re
+import runpy
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from mock_server.checks import CHECKS
 from mock_server.cli import COMMANDS, serve
 from mock_server.program import Program
 from mock_server.reply import Replies
+from mock_server.scenario_commands import scenarios
 from mock_server.templates import Template
 from tests.support import Caller
 
@@ -30,10 +33,17 @@ def test_the_readme_names_every_setting(option: str) -> None:
     assert f"`{option}`" in README
 
 
+def all_commands(commands: Iterable[click.Command]) -> Iterable[click.Command]:
+    for command in commands:
+        yield command
+        if isinstance(command, click.Group):
+            yield from all_commands(command.commands.values())
+
+
 def test_the_readme_names_no_setting_that_is_not_there() -> None:
     known = {
         name
-        for command in COMMANDS.values()
+        for command in all_commands(COMMANDS.values())
         for each in command.params
         if isinstance(each, click.Option)
         for name in (*each.opts, *each.secondary_opts)
@@ -75,7 +85,9 @@ def test_the_example_of_the_scenarios_page_is_a_scenario(program: Program) -> No
     first, *parts = re.findall(r"```yaml\n(.*?)```", SCENARIOS, re.DOTALL)
     scenario = Catalogue(program.spec).define(yaml.safe_load(first))
     assert [scenario.scripts["query"].at(attempt) is None for attempt in range(1, 5)] == [True, False, False, True]
-    assert len(parts) == 1
+    for part in parts:
+        if part.startswith("name: "):
+            assert Catalogue(program.spec).define(yaml.safe_load(part)).about
 
 
 def test_the_scenarios_page_has_every_key() -> None:
@@ -111,3 +123,14 @@ def _expressions(program: Program) -> list[str]:
         _VIOLATION_LANGUAGE,
     )
     return sorted({name for language in languages for name in (*language.names, *language.prefixed)})
+
+
+def test_the_catalogue_page_is_made_from_the_files() -> None:
+    """When it is not: python .ci/make_scenario_docs.py."""
+    made = runpy.run_path(str(ROOT / ".ci/make_scenario_docs.py"))
+    assert made["PAGE"].read_text(encoding="utf-8") == made["page"](), "run python .ci/make_scenario_docs.py"
+
+
+@pytest.mark.parametrize("command", sorted(scenarios.commands))
+def test_the_scenarios_page_has_every_command(command: str) -> None:
+    assert f"| `omnimock scenarios {command}" in SCENARIOS
