@@ -75,7 +75,7 @@ def _happening(item: Mapping[str, Any], place: Pointer, roles: Iterable[str], sp
             raise ScenarioError((*place, key), "is that of a refusal: name a problem beside it")
     if "message" in item and not _takes_message(spec.problems[item["problem"]]):
         raise ScenarioError((*place, "message"), f"the problem {problem} always says the same; leave the message out")
-    faults = _faults(item.get("fault", []), (*place, "fault"))
+    faults = _faults(item.get("fault", []), (*place, "fault"), _statuses(spec))
     if problem is None and not faults and "latency" not in item:
         raise ScenarioError(place, "does nothing: name a problem, a fault or a latency")
     then = item.get("then")
@@ -99,16 +99,18 @@ def _takes_message(problem: Problem) -> bool:
     return b"$problem.detail" in msgspec.json.encode(problem.body)
 
 
-def _faults(source: Any, place: Pointer) -> tuple[Fault, ...]:
+def _faults(source: Any, place: Pointer, known: Iterable[str]) -> tuple[Fault, ...]:
     if not isinstance(source, list):
-        return (_fault(source, place),)
-    return tuple(_fault(each, (*place, index)) for index, each in enumerate(source))
+        return (_fault(source, place, known),)
+    return tuple(_fault(each, (*place, index), known) for index, each in enumerate(source))
 
 
-def _fault(source: Any, place: Pointer) -> Fault:
+def _fault(source: Any, place: Pointer, known: Iterable[str]) -> Fault:
     name, arguments = _named(source)
     if name not in FAULTS:
         raise ScenarioError(place, unknown("fault", name, FAULTS))
+    if isinstance(arguments, dict) and "instead-of" in arguments:
+        _check_statuses([arguments["instead-of"]], (*place, name, "instead-of"), known)
     return _made(FAULTS[name], arguments, place)
 
 
@@ -199,7 +201,7 @@ def _rate(source: Any) -> Rate:
 
 def _callbacks(source: Mapping[str, Any], spec: Spec) -> CallbackStory:
     place = ("callbacks",)
-    known = {status for each in spec.task_types.values() for status in each.lifecycle.statuses}
+    known = _statuses(spec)
     _check_statuses(source.get("send", ()), (*place, "send"), known)
     faults = [
         _callback_fault(each, (*place, "faults", index), known) for index, each in enumerate(source.get("faults", ()))
@@ -235,6 +237,10 @@ def _callback_fault(source: Any, place: Pointer, known: Iterable[str]) -> Callba
     if "by" in arguments:
         arguments["by"] = _made(parse_range_ms, arguments["by"], (*place, name, "by"))
     return CallbackFault(name, frozenset(statuses) if statuses is not None else None, chance, arguments)
+
+
+def _statuses(spec: Spec) -> set[str]:
+    return {status for each in spec.task_types.values() for status in each.lifecycle.statuses}
 
 
 def _check_statuses(statuses: Iterable[str], place: Pointer, known: Iterable[str]) -> None:
