@@ -130,7 +130,7 @@ def test_files_are_linted_whole(capsys: Capture, tmp_path: Path) -> None:
         f"{good}: ok",
         f"{bad}:3: list/0/problem: there is no problem 'mantenance'; did you mean maintenance?",
     ]
-    assert out.splitlines()[2].startswith(f"{no_yaml}:1: is not YAML")
+    assert out.splitlines()[2].startswith(f"{no_yaml}:2: is not YAML")
 
 
 def test_each_value_that_a_parameter_lists_is_tried(capsys: Capture, tmp_path: Path) -> None:
