@@ -5,27 +5,32 @@ A file is named after its scenario. A reference chooses one, and may fill in its
 The project's own files are read when they are first asked for, the user's at start, so that their slips are told then.
 """
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mock_server.document import Document, SpecError
+from mock_server.document import SpecError
 from mock_server.resources import resource
+from mock_server.scenario_files import (
+    EACH_PROBLEM,
+    ScenarioFile,
+    Value,
+    check_ending,
+    files_in,
+    fill_in,
+    merged,
+    parse_reference,
+)
 from mock_server.scenario_form import ScenarioError, check_form, unknown
 from mock_server.scenario_reader import compile_scenario
 from mock_server.scenarios import Scenario
 from mock_server.spec import Spec
 
+# As many names as stand in one line.
+_NAMES_MAX = 10
 # Each combination of parameters is compiled once; more than a test suite uses.
 _COMPILED_MAX = 1_000
-_PARAMETER = re.compile(r"\$([a-z][a-z-]*)")
-_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
-# The file that stands for one scenario of each problem of the spec.
-_EACH_PROBLEM = "problem"
-
-Value = str | int | float
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,38 +53,70 @@ class Entry:
     own: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A scenario as it is written at `path`, and as it is with parameters filled in and all that it builds on."""
+
+    entry: Entry
+    path: Path
+    source: Mapping[str, Any]
+    resolved: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The user's scenarios that another reading of the folder added, changed and took away."""
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+
+    def __str__(self) -> str:
+        kinds = (("added", self.added), ("changed", self.changed), ("removed", self.removed))
+        return "; ".join(f"{what} {_few(names)}" for what, names in kinds if names) or "nothing has changed"
+
+
+class ScenariosRefused(Exception):
+    """Files that cannot be used; the scenarios stay as they were."""
+
+    def __init__(self, complaints: Sequence[SpecError]) -> None:
+        more = f" (and {len(complaints) - 1} more)" if len(complaints) > 1 else ""
+        super().__init__(f"{complaints[0]}{more}")
+        self.complaints = tuple(complaints)
+
+
 class Catalogue:
     """Finds scenarios by reference."""
 
-    def __init__(self, spec: Spec, folder: Path | None = None) -> None:
-        """Read and try the files in `folder`; raise SpecError, with file and line, where one cannot be used."""
-        self._spec = spec
+    def __init__(self, spec: Spec, folder: Path | None = None, *, tried: bool = True) -> None:
+        """Read and try the files in `folder`; raise SpecError, with file and line, where one cannot be used.
+
+        What is not `tried` is read when it is first asked for; `complaints` says what is wrong with it.
+        """
+        self._spec, self.folder = spec, folder
         shipped = resource("fixtures/scenarios")
         self._paths = {path.stem: path for path in sorted(shipped.glob("*.yaml"))}
-        self._own = _files(folder) if folder is not None else {}
+        self._own = files_in(folder) if folder is not None else {}
         self._paths |= self._own
-        self._files: dict[str, _File] = {}
+        self._files: dict[str, ScenarioFile] = {}
         self._compiled: dict[str, Scenario] = {}
-        for name in self._own:
-            for each in self._names_of(name):
-                self._compile(each, {})
+        if tried and (complaints := self._own_complaints()):
+            raise complaints[0]
 
     @property
     def names(self) -> list[str]:
         """Every name that a reference may start with."""
-        return sorted({*self._paths, *self._spec.problems} - {_EACH_PROBLEM})
+        return sorted({*self._paths, *self._spec.problems} - {EACH_PROBLEM})
+
+    @property
+    def a_problem(self) -> str:
+        """The name of a problem that passes, for examples; of any where none does."""
+        problems = self._spec.problems.values()
+        return next((each.name for each in problems if each.retry != "never"), next(iter(self._spec.problems)))
 
     def entries(self) -> list[Entry]:
         """Return every scenario; those of problems come last."""
-        found = []
-        for name in sorted(self.names, key=lambda each: (each not in self._paths, each)):
-            source, file = self._source(name)
-            about = source["about"] if name in self._paths else self._spec.problems[name].about
-            parameters = tuple(
-                Parameter(key, each["default"], each.get("about", "")) for key, each in file.parameters.items()
-            )
-            found.append(Entry(name, about, source.get("seen", ""), parameters, own=file.path.stem in self._own))
-        return found
+        return [self._entry(name) for name in sorted(self.names, key=lambda each: (each not in self._paths, each))]
 
     def choose(self, reference: str) -> Scenario:
         """Return the scenario of a reference; raise ScenarioError where there is none, or it is written wrong."""
@@ -98,150 +135,129 @@ class Catalogue:
     def define(self, source: Any) -> Scenario:
         """Return a scenario that stands in no file; raise ScenarioError where it cannot be used."""
         check_form(source)
-        filled = _fill_in(source, {key: each["default"] for key, each in source.get("parameters", {}).items()})
+        filled = fill_in(source, {key: each["default"] for key, each in source.get("parameters", {}).items()})
         return compile_scenario(self._extended(filled, ()), self._spec, filled["name"])
 
-    def _compile(self, name: str, values: Mapping[str, str]) -> Scenario:
-        _, file = self._source(name)
+    def tell(self, reference: str) -> Told:
+        """Return a scenario as people read it; raise ScenarioError where there is none, or it is written wrong."""
+        self.choose(reference)
+        name, values = parse_reference(reference)
+        file = self._file(name)
+        return Told(self._entry(name), file.path, file.source, self._resolved(name, values))
+
+    def complaints(self, stems: Iterable[str]) -> list[SpecError]:
+        """Try files, named without .yaml, with each value that they list; return what is wrong, once each."""
+        found: dict[str, SpecError] = {}
+        for stem in stems:
+            try:
+                for name in self._names_of(stem):
+                    self._try(name)
+            except SpecError as error:
+                found[str(error)] = error
+        return list(found.values())
+
+    def reload(self, keep: str) -> Changes:
+        """Read the user's folder again, and take it over in one step; `keep` is a reference that must stay good.
+
+        Raise ScenariosRefused, with all that is wrong, where something is: then nothing changes.
+        """
+        if self.folder is None:
+            raise ScenariosRefused([SpecError("--scenarios", None, "names no folder that could be read again")])
         try:
-            said, filled = self._filled(name, values)
-            return compile_scenario(self._extended(filled, (name,)), self._spec, name + said)
+            fresh = Catalogue(self._spec, self.folder, tried=False)
+        except SpecError as error:
+            raise ScenariosRefused([error]) from None
+        if complaints := fresh._own_complaints() or fresh._missing(keep):
+            raise ScenariosRefused(complaints)
+        before, after = self._own_sources(), fresh._own_sources()
+        vars(self).update(vars(fresh))
+        return Changes(
+            added=tuple(sorted(after.keys() - before.keys())),
+            changed=tuple(sorted(name for name in after.keys() & before.keys() if after[name] != before[name])),
+            removed=tuple(sorted(before.keys() - after.keys())),
+        )
+
+    def _own_complaints(self) -> list[SpecError]:
+        found = []
+        for path in sorted(self.folder.glob("*.yml")) if self.folder is not None else ():
+            try:
+                check_ending(path)
+            except SpecError as error:
+                found.append(error)
+        return found + self.complaints(self._own)
+
+    def _missing(self, reference: str) -> list[SpecError]:
+        try:
+            self.choose(reference)
+        except ScenarioError as error:
+            reason = f"the server was started with --scenario {reference!r}: {error.reason}"
+            return [SpecError(self.folder or "", None, reason)]
+        return []
+
+    def _own_sources(self) -> dict[str, Mapping[str, Any]]:
+        return {name: self._resolved(name, {}) for stem in self._own for name in self._names_of(stem)}
+
+    def _entry(self, name: str) -> Entry:
+        file = self._file(name)
+        about = file.source["about"] if name in self._paths else self._spec.problems[name].about
+        parameters = tuple(
+            Parameter(key, each["default"], each.get("about", "")) for key, each in file.parameters.items()
+        )
+        return Entry(name, about, file.source.get("seen", ""), parameters, own=file.path.stem in self._own)
+
+    def _try(self, name: str) -> None:
+        """Compile a scenario with its defaults, then with each other value that a parameter lists."""
+        self._compile(name, {})
+        file = self._file(name)
+        for key, parameter in file.parameters.items():
+            for value in parameter.get("values", ()):
+                try:
+                    self._compile(name, {key: value})
+                except ScenarioError as error:
+                    place = ("parameters", key, "values")
+                    raise file.error(ScenarioError(place, f"with {key}={value}: {error}")) from None
+
+    def _compile(self, name: str, values: Mapping[str, str]) -> Scenario:
+        file = self._file(name)
+        try:
+            _, unusual = file.filled(name, values)
+            said = "".join(sorted(f"; {key}={value}" for key, value in unusual.items()))
+            return compile_scenario(self._resolved(name, values), self._spec, name + said)
         except ScenarioError as error:
             if values:
                 raise ScenarioError((), f"scenario {name}: {error}") from None
             raise file.error(error) from None
 
+    def _resolved(self, name: str, values: Mapping[str, str]) -> dict[str, Any]:
+        source, _ = self._file(name).filled(name, values)
+        return self._extended(source, (name,))
+
     def _extended(self, source: dict[str, Any], chain: tuple[str, ...]) -> dict[str, Any]:
         """Put what the scenario builds on below it; `chain` are the scenarios that led here."""
         if "extends" not in source:
             return source
-        reference = source["extends"]
         try:
-            name, values = parse_reference(reference)
+            name, values = parse_reference(source["extends"])
             if name in chain:
                 raise ScenarioError((), f"runs in a circle: {' → '.join((*chain, name))}")
-            _, base = self._filled(name, values)
+            base, _ = self._file(name).filled(name, values)
         except ScenarioError as error:
             raise ScenarioError(("extends",), error.reason) from None
-        return _merged(self._extended(base, (*chain, name)), source)
+        return merged(self._extended(base, (*chain, name)), source)
 
-    def _filled(self, name: str, values: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
-        """Return what was said besides the name, in one order, and the source with all parameters filled in."""
-        source, file = self._source(name)
-        filled = {key: each["default"] for key, each in file.parameters.items()}
-        said = []
-        for key, text in values.items():
-            if key not in file.parameters:
-                raise ScenarioError((), unknown("parameter", key, file.parameters))
-            if (values_there := file.parameters[key].get("values")) and text not in values_there:
-                raise ScenarioError((), unknown(f"value of {key}", text, values_there))
-            value = _typed(text, filled[key])
-            if value != filled[key]:
-                filled[key] = value
-                said.append(f"; {key}={value}")
-        constants = {_EACH_PROBLEM: name} if file.path.stem == _EACH_PROBLEM else {}
-        return "".join(sorted(said)), _fill_in(source, {**filled, **constants})
-
-    def _source(self, name: str) -> tuple[Any, "_File"]:
-        stem = name if name in self._paths and name != _EACH_PROBLEM else _EACH_PROBLEM
-        if stem == _EACH_PROBLEM and name not in self._spec.problems:
+    def _file(self, name: str) -> ScenarioFile:
+        stem = name if name in self._paths and name != EACH_PROBLEM else EACH_PROBLEM
+        if stem == EACH_PROBLEM and name not in self._spec.problems:
             raise ScenarioError((), unknown("scenario", name, self.names))
         file = self._files.get(stem)
         if file is None:
-            file = self._files[stem] = _File(self._paths[stem])
-        return file.source, file
+            file = self._files[stem] = ScenarioFile(self._paths[stem])
+        return file
 
     def _names_of(self, stem: str) -> list[str]:
-        return list(self._spec.problems) if stem == _EACH_PROBLEM else [stem]
+        return list(self._spec.problems) if stem == EACH_PROBLEM else [stem]
 
 
-class _File:
-    """One file: read, and of the right form."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.document = Document(path)
-        self.source: Any = self.document.root
-        try:
-            check_form(self.source)
-        except ScenarioError as error:
-            raise self.error(error) from None
-        self.parameters: Mapping[str, Any] = self.source.get("parameters", {})
-        each = path.stem == _EACH_PROBLEM
-        name = f"${_EACH_PROBLEM}" if each else path.stem
-        if self.source["name"] != name:
-            raise self.document.error(("name",), f"is {self.source['name']!r}, and the file is that of {name!r}")
-        if (self.source.get("for-each") is not None) != each:
-            raise self.document.error((), f"`for-each` goes with the file {_EACH_PROBLEM}.yaml, and with no other")
-
-    def error(self, error: ScenarioError) -> SpecError:
-        pointer = error.pointer
-        if pointer and isinstance(self.source, dict) and pointer[0] not in self.source:
-            # A key that a parameter names.
-            key = next((key for key in self.source if _PARAMETER.fullmatch(str(key))), pointer[0])
-            pointer = (key, *pointer[1:])
-        return self.document.error(pointer, error.reason)
-
-
-def parse_reference(text: str) -> tuple[str, dict[str, str]]:
-    """Return the name and the parameters of `NAME; KEY=VALUE; …`; raise ScenarioError where it is written otherwise."""
-    name, *rest = (part.strip() for part in text.split(";"))
-    values = {}
-    for part in rest:
-        key, equals, value = (each.strip() for each in part.partition("="))
-        if not key or not equals:
-            raise ScenarioError((), f"scenario {text[:100]!r}: after the name stands KEY=VALUE, with ; between")
-        if key in values:
-            raise ScenarioError((), f"scenario {text[:100]!r}: {key} is said twice")
-        values[key] = value.strip('"')
-    return name, values
-
-
-def _fill_in(source: Mapping[str, Any], values: Mapping[str, Value]) -> dict[str, Any]:
-    """Put the values of parameters in their places; a key at the top may be one too."""
-    filled: dict[str, Any] = {}
-    for key, value in source.items():
-        if key in ("parameters", "for-each"):
-            continue
-        name = _filled(key, values, (key,))
-        if not isinstance(name, str) or name in filled or (name != key and name in source):
-            raise ScenarioError((key,), f"becomes {name!r}, which stands in this scenario already")
-        filled[name] = _filled(value, values, (key,))
-    return filled
-
-
-def _filled(value: Any, values: Mapping[str, Value], place: tuple[str | int, ...]) -> Any:
-    if isinstance(value, dict):
-        return {key: _filled(each, values, (*place, key)) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_filled(each, values, (*place, index)) for index, each in enumerate(value)]
-    if isinstance(value, str) and (match := _PARAMETER.fullmatch(value)):
-        if match[1] not in values:
-            raise ScenarioError(place, unknown("parameter", match[1], values))
-        return values[match[1]]
-    return value
-
-
-def _typed(text: str, like: Value) -> Value:
-    """A number where the default is one; what is none stays a text, which the form then refuses."""
-    if isinstance(like, int | float) and _NUMBER.fullmatch(text):
-        return float(text) if "." in text else int(text)
-    return text
-
-
-def _merged(base: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """What stands above comes in place of what stands below; in objects member by member, lists whole."""
-    merged = {**base, **above}
-    for key in ("lifecycle", "callbacks", "capacity"):
-        if isinstance(base.get(key), dict) and isinstance(above.get(key), dict):
-            merged[key] = {**base[key], **above[key]}
-    del merged["extends"]
-    return merged
-
-
-def _files(folder: Path) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise SpecError(folder, None, "is not a folder; --scenarios names one that holds files such as slow.yaml")
-    if misnamed := sorted(folder.glob("*.yml")):
-        raise SpecError(misnamed[0], None, "is not read: the name of a scenario's file ends in .yaml")
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMES_MAX} more" if len(names) > _NAMES_MAX else ""
+    return ", ".join(names[:_NAMES_MAX]) + more

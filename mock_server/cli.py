@@ -1,4 +1,4 @@
-"""The command line: `omnimock serve`, and the commands of `offline.py`.
+"""The command line: `omnimock serve`, and the commands of `offline.py` and `scenario_commands.py`.
 
 Settings come from the command line, else from the environment (`OMNIMOCK_…`), else from `[tool.omnimock]` in the
 `pyproject.toml` of the current folder, else they have their defaults.
@@ -18,7 +18,7 @@ import click
 
 from mock_server import __version__
 from mock_server.defaults import check_environment, defaults_from_project
-from mock_server.offline import problems, rules, scenarios, validate
+from mock_server.offline import problems, rules, validate
 from mock_server.options import (
     Duration,
     Durations,
@@ -29,6 +29,7 @@ from mock_server.options import (
     scenarios_option,
     spec_option,
 )
+from mock_server.scenario_commands import scenarios
 from mock_server.settings import BODY_BYTES_MAX, Settings
 
 
@@ -192,7 +193,9 @@ def _serve(settings: Settings, ready_path: Path | None) -> None:
             click.echo(welcome(twin.program, settings, url, ca_file))
 
         run(twin, listener, on_ready, tls.context if tls else None)
-    click.echo("omnimock has stopped", err=True)
+    # The terminal may be gone.
+    with contextlib.suppress(OSError):
+        click.echo("omnimock has stopped", err=True)
 
 
 class _ToStderr(logging.Handler):
@@ -203,6 +206,7 @@ class _ToStderr(logging.Handler):
 
 def _log_to_stderr() -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[_ToStderr()], format="%(message)s")
+    logging.getLogger("omnimock").setLevel(logging.INFO)
 
 
 COMMANDS: Mapping[str, click.Command] = {
@@ -228,7 +232,10 @@ class Group(click.Group):
 
 def _for(command: click.Command, defaults: Mapping[str, Any]) -> dict[str, Any]:
     names = {option.name for option in command.params}
-    return {name: value for name, value in defaults.items() if name in names}
+    mine = {name: value for name, value in defaults.items() if name in names}
+    if isinstance(command, click.Group):
+        mine |= {name: _for(each, defaults) for name, each in command.commands.items()}
+    return mine
 
 
 @click.group(cls=Group, commands=dict(COMMANDS))

@@ -341,7 +341,15 @@ class Endpoint:
         event = f"problem:{problem}" if problem is not None else "crash"
         billed = befallen.role == "submit" and task_id is not None
         explanation = {"note": "the task is created and billed all the same"} if billed else {}
-        return Refused(event, explanation, task_id=task_id, dialect=dialect, befallen=befallen, first=first)
+        return Refused(
+            event,
+            explanation,
+            detail=befallen.happening.message,
+            task_id=task_id,
+            dialect=dialect,
+            befallen=befallen,
+            first=first,
+        )
 
     def _spoiled(
         self, world: World, incoming: Incoming, compiled: Compiled | None, answer: Answer, befallen: Befallen
@@ -349,7 +357,8 @@ class Endpoint:
         assert compiled is not None
         told = {"journal": world.journal.next_number, **(answer.explanation or {}), **befallen.told}
         own = tuple(header for header in answer.reply.headers if header[0] != HEADER)
-        reply = msgspec.structs.replace(answer.reply, headers=(*own, *self._headers(told)))
+        status = befallen.happening.status or answer.reply.status
+        reply = msgspec.structs.replace(answer.reply, status=status, headers=(*own, *self._headers(told)))
         template = compiled.replies[befallen.scenario.dialect or self._dialect]
         places = template.places("$task.status")
         base_url = self._base_url(incoming.scheme, dict(incoming.headers).get(b"host"))

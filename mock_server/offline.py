@@ -1,15 +1,13 @@
-"""The commands that need no server: `rules`, `problems`, `scenarios` and `validate`."""
+"""The commands that need no server: `rules`, `problems` and `validate`."""
 
-import json
-import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mock_server.options import json_option, one_line_errors, profile_option, scenarios_option, spec_option
+from mock_server.options import json_option, one_line_errors, print_rows, profile_option, spec_option
 from mock_server.settings import Settings
 
 if TYPE_CHECKING:
@@ -49,7 +47,7 @@ def rules(spec: Path | None, profile: str | None, as_json: bool) -> None:
                 }
             )
         title = f"Rules under the profile {chosen.name}"
-        _print(title, rows, ("id", "state", "message", "since", "until", "confidence", "source"), as_json)
+        print_rows(title, rows, ("id", "state", "message", "since", "until", "confidence", "source"), as_json)
 
 
 @click.command()
@@ -75,31 +73,7 @@ def problems(spec: Path | None, as_json: bool) -> None:
             }
             for each in loaded.problems.values()
         ]
-        _print("Problems", rows, ("name", "status", "code", "retry", "about", "confidence", "source"), as_json)
-
-
-@click.command()
-@spec_option
-@scenarios_option
-@json_option
-def scenarios(spec: Path | None, scenarios: Path | None, as_json: bool) -> None:
-    """Show every scenario: what happens, and what can be said besides its name."""
-    with one_line_errors():
-        from mock_server.catalogue import Catalogue
-        from mock_server.reader import load_spec
-        from mock_server.resources import resource
-
-        catalogue = Catalogue(load_spec(spec or resource("openapi.yaml")), scenarios)
-        rows = [
-            {
-                "name": each.name,
-                "about": each.about,
-                "parameters": [f"{parameter.name}={parameter.default}" for parameter in each.parameters],
-                "own": each.own,
-            }
-            for each in catalogue.entries()
-        ]
-        _print("Scenarios", rows, ("name", "about", "parameters"), as_json)
+        print_rows("Problems", rows, ("name", "status", "code", "retry", "about", "confidence", "source"), as_json)
 
 
 @click.command()
@@ -162,22 +136,3 @@ def _paragraph(kind: str, violation: "Violation") -> str:
         f"  allowed  {violation.allowed}\n"
         f"  source   {violation.source or 'none'} ({violation.confidence})"
     )
-
-
-def _print(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=title)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(
-            *(", ".join(row[column]) if isinstance(row[column], list) else str(row[column]) for column in columns)
-        )
-    # A pipe has no width, unless somebody gave it one.
-    wide = not sys.stdout.isatty() and "COLUMNS" not in os.environ
-    Console(width=200 if wide else None).print(table)

@@ -1,8 +1,10 @@
-"""What the commands share: how an option reads the environment, durations as values, and errors in one line."""
+"""What the commands share: how an option reads the environment, durations as values, tables, and errors in one line."""
 
 import contextlib
+import json
+import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -73,3 +75,23 @@ def fail(message: str) -> NoReturn:
     """Say what is wrong in one line, and end with status 2."""
     click.echo(click.style("error: ", fg="red") + message, err=True)
     sys.exit(2)
+
+
+def print_rows(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], as_json: bool) -> None:
+    """Print values as a table, or as JSON."""
+    if as_json:
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(
+            *(", ".join(row[column]) if isinstance(row[column], list) else str(row[column]) for column in columns)
+        )
+    # A pipe has no width, unless somebody gave it one.
+    wide = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    Console(width=200 if wide else None).print(table)

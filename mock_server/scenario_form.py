@@ -13,6 +13,8 @@ from mock_server.resources import resource
 Pointer = tuple[str | int, ...]
 
 _SHOWN_CHARACTERS_MAX = 100
+# As many names as one reads through.
+_NAMED_MAX = 20
 
 
 class ScenarioError(ValueError):
@@ -80,8 +82,10 @@ def _schema_at(path: Sequence[str | int]) -> dict[str, Any]:
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """Return what to say of a name that nothing has: the nearest that something has, or all there are."""
+    """Return what to say of a name that nothing has: the nearest that something has, or which there are."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, 1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}" if names else "there is none"
+    more = f" and {len(names) - _NAMED_MAX} more" if len(names) > _NAMED_MAX else ""
+    there = f"there are {', '.join(names[:_NAMED_MAX])}{more}"
+    hint = f"did you mean {near[0]}?" if near else there if names else "there is none"
     return f"there is no {kind} {name!r}; {hint}"

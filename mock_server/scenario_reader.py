@@ -4,11 +4,14 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+import msgspec
+
 from mock_server.callback_faults import CALLBACK_FAULTS, CallbackFault
 from mock_server.durations import parse_duration_ms, parse_range_ms
 from mock_server.faults import FAULTS, Fault
 from mock_server.faults import latency as latencies
 from mock_server.faults.latency import Latency
+from mock_server.problems import Problem
 from mock_server.scenario_form import Pointer, ScenarioError, check_form, unknown
 from mock_server.scenario_ways import read_ways
 from mock_server.scenarios import CallbackStory, Happening, Limits, Outage, Rate, Scenario, Script
@@ -38,6 +41,7 @@ def compile_scenario(source: Any, spec: Spec, name: str) -> Scenario:
         limits=_limits(source["capacity"], spec) if source.get("capacity") else None,
         callbacks=_callbacks(source.get("callbacks", {}), spec),
         dialect=_dialect(source.get("dialect"), spec),
+        expires_ms=_expiry(source.get("lifecycle", {})),
     )
 
 
@@ -69,7 +73,12 @@ def _happening(item: Mapping[str, Any], place: Pointer, roles: Iterable[str], sp
     problem = item.get("problem")
     if problem is not None and problem not in spec.problems:
         raise ScenarioError((*place, "problem"), unknown("problem", problem, spec.problems))
-    faults = _faults(item.get("fault", []), (*place, "fault"))
+    for key in ("message", "status"):
+        if key in item and problem is None:
+            raise ScenarioError((*place, key), "is that of a refusal: name a problem beside it")
+    if "message" in item and not _takes_message(spec.problems[item["problem"]]):
+        raise ScenarioError((*place, "message"), f"the problem {problem} always says the same; leave the message out")
+    faults = _faults(item.get("fault", []), (*place, "fault"), _statuses(spec))
     if problem is None and not faults and "latency" not in item:
         raise ScenarioError(place, "does nothing: name a problem, a fault or a latency")
     then = item.get("then")
@@ -84,6 +93,8 @@ def _happening(item: Mapping[str, Any], place: Pointer, roles: Iterable[str], sp
         )
     return Happening(
         problem=problem,
+        message=item.get("message", ""),
+        status=item.get("status"),
         faults=faults,
         latency=_latency(item["latency"], (*place, "latency")) if "latency" in item else None,
         stores=stores,
@@ -91,16 +102,22 @@ def _happening(item: Mapping[str, Any], place: Pointer, roles: Iterable[str], sp
     )
 
 
-def _faults(source: Any, place: Pointer) -> tuple[Fault, ...]:
+def _takes_message(problem: Problem) -> bool:
+    return b"$problem.detail" in msgspec.json.encode(problem.body)
+
+
+def _faults(source: Any, place: Pointer, known: Iterable[str]) -> tuple[Fault, ...]:
     if not isinstance(source, list):
-        return (_fault(source, place),)
-    return tuple(_fault(each, (*place, index)) for index, each in enumerate(source))
+        return (_fault(source, place, known),)
+    return tuple(_fault(each, (*place, index), known) for index, each in enumerate(source))
 
 
-def _fault(source: Any, place: Pointer) -> Fault:
+def _fault(source: Any, place: Pointer, known: Iterable[str]) -> Fault:
     name, arguments = _named(source)
     if name not in FAULTS:
         raise ScenarioError(place, unknown("fault", name, FAULTS))
+    if isinstance(arguments, dict) and "instead-of" in arguments:
+        _check_statuses([arguments["instead-of"]], (*place, name, "instead-of"), known)
     return _made(FAULTS[name], arguments, place)
 
 
@@ -147,6 +164,10 @@ def _outage(item: Mapping[str, Any], place: Pointer, spec: Spec) -> Outage:
     )
 
 
+def _expiry(lifecycle: Mapping[str, Any]) -> int | None:
+    return _duration(lifecycle["expires"], ("lifecycle", "expires")) if "expires" in lifecycle else None
+
+
 def _duration(text: str, place: Pointer) -> int:
     return _made(parse_duration_ms, text, place)
 
@@ -189,7 +210,7 @@ def _rate(source: Any) -> Rate:
 
 def _callbacks(source: Mapping[str, Any], spec: Spec) -> CallbackStory:
     place = ("callbacks",)
-    known = {status for each in spec.task_types.values() for status in each.lifecycle.statuses}
+    known = _statuses(spec)
     _check_statuses(source.get("send", ()), (*place, "send"), known)
     faults = [
         _callback_fault(each, (*place, "faults", index), known) for index, each in enumerate(source.get("faults", ()))
@@ -234,6 +255,10 @@ def _callback_fault(source: Any, place: Pointer, known: Iterable[str]) -> Callba
         parse: Callable[[str], Any] = parse_range_ms if name == "late" else parse_duration_ms
         arguments["by"] = _made(parse, arguments["by"], (*place, name, "by"))
     return CallbackFault(name, frozenset(statuses) if statuses is not None else None, chance, arguments)
+
+
+def _statuses(spec: Spec) -> set[str]:
+    return {status for each in spec.task_types.values() for status in each.lifecycle.statuses}
 
 
 def _check_statuses(statuses: Iterable[str], place: Pointer, known: Iterable[str]) -> None:

@@ -24,10 +24,13 @@ from mock_server.lifecycle import Way
 class Happening:
     """What befalls a request: it is refused with a problem, its reply is spoiled by faults, it takes long.
 
-    With a `chance` below 1 it may come to nothing. `stores` tells whether a submit creates its task.
+    With a `chance` below 1 it may come to nothing. `stores` tells whether a submit creates its task. A refusal has a
+    `message` and an HTTP `status` of its own where they are not the problem's.
     """
 
     problem: str | None = None
+    message: str = ""
+    status: int | None = None
     faults: tuple[Fault, ...] = ()
     latency: Latency | None = None
     stores: bool = True
@@ -109,7 +112,7 @@ class Scenario:
 
     `ways` has for each type of task the way that its tasks take; with several shares, one is drawn for each task.
     `scripts` has for each role what its attempts meet, `latencies` how long every answer takes. `dialect` is the wire
-    shape of the answers, None for the twin's own.
+    shape of the answers, None for the twin's own. Addresses of results work for `expires_ms`, None for the spec's.
     """
 
     name: str
@@ -121,6 +124,7 @@ class Scenario:
     limits: Limits | None = None
     callbacks: CallbackStory = CallbackStory()
     dialect: str | None = None
+    expires_ms: int | None = None
     seen: str = ""
     # Whether nothing befalls its requests: only the lifecycle of its tasks may be special. Each request asks.
     plain: bool = field(init=False)

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import functools
 import gc
 import json
 import logging
 import os
 import resource as system_resource
+import signal
 import socket
 import ssl
 from collections.abc import Callable
@@ -16,6 +18,7 @@ from types import FrameType
 import uvicorn
 
 from mock_server.app import STOP_GRACE_SECONDS, App
+from mock_server.catalogue import ScenariosRefused
 from mock_server.protocol import KEEP_ALIVE_SECONDS, TwinProtocol
 from mock_server.twin import Twin
 
@@ -31,18 +34,35 @@ class TwinServer(uvicorn.Server):
     """A uvicorn server that says when it is ready, closes overdue connections, and ends cleanly on a signal."""
 
     def __init__(
-        self, config: uvicorn.Config, on_ready: Callable[[], None], on_stop: Callable[[], None] = lambda: None
+        self,
+        config: uvicorn.Config,
+        on_ready: Callable[[], None],
+        on_stop: Callable[[], None] = lambda: None,
+        on_hangup: Callable[[], None] | None = None,
     ) -> None:
-        """`on_stop` is called before it waits for the replies that are under way: it ends those that have no end."""
+        """`on_stop` is called before it waits for the replies that are under way: it ends those that have no end.
+
+        `on_hangup` is called on SIGHUP; without it that signal ends the process, as usual.
+        """
         super().__init__(config)
-        self._on_ready, self._on_stop = on_ready, on_stop
+        self._on_ready, self._on_stop, self._on_hangup = on_ready, on_stop, on_hangup
+        self._at_terminal = _at_terminal()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and tell that the server answers."""
         await super().startup(sockets=sockets)
         if self.started:
+            if self._on_hangup is not None and hasattr(signal, "SIGHUP"):
+                asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up)
             settle_garbage_collector()
             self._on_ready()
+
+    def _hang_up(self) -> None:
+        """Somebody wants the scenarios to be read again; or the terminal is gone, and with it whoever stops us."""
+        if self._at_terminal and not _at_terminal():
+            self.should_exit = True
+        elif self._on_hangup is not None:
+            self._on_hangup()
 
     async def on_tick(self, counter: int) -> bool:
         """Once a second, close the connections whose request does not come to an end."""
@@ -145,7 +165,16 @@ def run(twin: Twin, listener: socket.socket, on_ready: Callable[[], None], tls: 
         timeout_graceful_shutdown=int(STOP_GRACE_SECONDS),
         ssl_context_factory=(lambda config, make_default: tls) if tls else None,
     )
-    TwinServer(config, on_ready, twin.readers.stop).run(sockets=[listener])
+    on_hangup = functools.partial(reload_scenarios, twin) if twin.catalogue.folder is not None else None
+    TwinServer(config, on_ready, twin.readers.stop, on_hangup).run(sockets=[listener])
+
+
+def reload_scenarios(twin: Twin) -> None:
+    """Read the user's scenarios again, and tell in one line what came of it."""
+    try:
+        log.info("the scenarios were read again: %s", twin.reload_scenarios())
+    except ScenariosRefused as refused:
+        log.warning("the scenarios stay as they were: %s", refused)
 
 
 class ReadyFile:
@@ -170,6 +199,14 @@ class ReadyFile:
         """Take it away: the server has stopped."""
         self.path.unlink(missing_ok=True)
         self._temporary.unlink(missing_ok=True)
+
+
+def _at_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _raise_open_files() -> None:

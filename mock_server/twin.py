@@ -10,7 +10,7 @@ from mock_server.attempts import Attempts, Schedule
 from mock_server.auth import Auth
 from mock_server.callback_message import Messages
 from mock_server.callbacks import Callbacks
-from mock_server.catalogue import Catalogue
+from mock_server.catalogue import Catalogue, Changes
 from mock_server.choosing import Chooser
 from mock_server.clock import Clock, ManualClock, SystemClock
 from mock_server.endpoint import Endpoint
@@ -56,6 +56,15 @@ class Twin:
         """Forget all of a world: its key opens a new one, as when it was first used."""
         self.callbacks.forget(world)
         self.worlds.close(world)
+
+    def reload_scenarios(self) -> Changes:
+        """Read the user's scenarios again; raise ScenariosRefused, and change nothing, where one cannot be used.
+
+        Tasks that a scenario was chosen for keep it as it was, and so does what is armed.
+        """
+        changes = self.catalogue.reload(self.settings.scenario)
+        self.endpoint.scenarios.default = self.catalogue.choose(self.settings.scenario)
+        return changes
 
 
 def load_program(settings: Settings) -> Program:

@@ -46,6 +46,7 @@ PAGES = (
     Page("GET", "/_mock/journal/stream", stream.streamed, query=(*filters.NAMES, "after")),
     Page("GET", "/_mock/ledger", ledger.shown, query=("external_id", *paging.NAMES)),
     Page("GET", "/_mock/scenarios", scenarios.listed, access="guarded"),
+    Page("POST", "/_mock/scenarios/reload", scenarios.reloaded, access="guarded"),
     Page("GET", "/_mock/scenario", scenarios.shown),
     Page("PUT", "/_mock/scenario", scenarios.armed),
     Page("DELETE", "/_mock/scenario", scenarios.disarmed),

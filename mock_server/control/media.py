@@ -21,6 +21,8 @@ async def video(asked: Asked) -> Response:
     result = program.spec.task_types[task.type].result
     if task.plan.steps[step].final != "success" or result is None:
         return PlainTextResponse("there is no such result yet", HTTPStatus.NOT_FOUND)
-    if result.expires_after_ms is not None and now_ms >= task.plan.at_ms[step] + result.expires_after_ms:
+    scenario = task.scenario or asked.twin.endpoint.scenarios.default
+    expires_ms = result.expires_after_ms if scenario.expires_ms is None else scenario.expires_ms
+    if expires_ms is not None and now_ms >= task.plan.at_ms[step] + expires_ms:
         return PlainTextResponse("this result has expired", HTTPStatus.FORBIDDEN)
     return FileResponse(program.library.folder / task.media.file, media_type="video/mp4")

@@ -1,22 +1,40 @@
 """The pages of scenarios: which there are, and which one is armed for a world."""
 
+from http import HTTPStatus
 from typing import Any
 
 from starlette.responses import Response
 
-from mock_server.catalogue import Entry
+from mock_server.catalogue import Entry, ScenariosRefused
 from mock_server.control.asking import BadInput
-from mock_server.control.base import Asked
+from mock_server.control.base import Asked, ControlError
 from mock_server.scenario_form import ScenarioError
 from mock_server.scenarios import Scenario
 
 # A test that wants more says always.
 _TIMES_MAX = 1_000_000
+# As many as somebody mends before trying again.
+_COMPLAINTS_MAX = 100
 
 
 async def listed(asked: Asked) -> Response:
     """List every scenario, and what can be said besides its name."""
     return asked.json({"scenarios": [_entry(each) for each in asked.twin.catalogue.entries()]})
+
+
+async def reloaded(asked: Asked) -> Response:
+    """Read the user's folder again. All of it is good and comes in place of what there was, or nothing changes."""
+    await asked.body()
+    try:
+        changes = asked.twin.reload_scenarios()
+    except ScenariosRefused as refused:
+        complaints = [
+            {"file": str(each.path), "line": each.line, "reason": each.reason}
+            for each in refused.complaints[:_COMPLAINTS_MAX]
+        ]
+        detail = f"the scenarios stay as they were: {refused}"
+        raise ControlError(HTTPStatus.UNPROCESSABLE_ENTITY, detail, more={"complaints": complaints}) from None
+    return asked.json(changes)
 
 
 async def shown(asked: Asked) -> Response:
@@ -78,6 +96,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
     return {
         "name": entry.name,
         "about": entry.about,
+        "seen": entry.seen,
         "parameters": [{"name": each.name, "default": each.default, "about": each.about} for each in entry.parameters],
         "own": entry.own,
     }

@@ -2,6 +2,8 @@
 
 import json
 import re
+import runpy
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from mock_server.document import Document
 from mock_server.problems import REFUSALS
 from mock_server.program import Program
 from mock_server.reply import Replies
+from mock_server.scenario_commands import scenarios
 from mock_server.templates import Template
 from tests.support import Caller
 
@@ -31,10 +34,17 @@ def test_the_readme_names_every_setting(option: str) -> None:
     assert f"`{option}`" in README
 
 
+def all_commands(commands: Iterable[click.Command]) -> Iterable[click.Command]:
+    for command in commands:
+        yield command
+        if isinstance(command, click.Group):
+            yield from all_commands(command.commands.values())
+
+
 def test_the_readme_names_no_setting_that_is_not_there() -> None:
     known = {
         name
-        for command in COMMANDS.values()
+        for command in all_commands(COMMANDS.values())
         for each in command.params
         if isinstance(each, click.Option)
         for name in (*each.opts, *each.secondary_opts)
@@ -90,7 +100,11 @@ def test_the_examples_of_the_scenarios_page_are_scenarios_or_parts_of_one(progra
     assert [scenario.scripts["query"].at(attempt) is None for attempt in range(1, 5)] == [True, False, False, True]
     assert parts
     for part in parts:
-        Catalogue(program.spec).define({"name": "a-part", "about": "A part of the page.", **read(part)})
+        source = read(part)
+        if "about" in source and "name" in source:
+            assert Catalogue(program.spec).define(source).about
+        else:
+            Catalogue(program.spec).define({"name": "a-part", "about": "A part of the page.", **source})
 
 
 def test_the_scenarios_page_has_every_part_of_a_provider_under_load(program: Program) -> None:
@@ -150,3 +164,14 @@ def _expressions(program: Program) -> list[str]:
         _VIOLATION_LANGUAGE,
     )
     return sorted({name for language in languages for name in (*language.names, *language.prefixed)})
+
+
+def test_the_catalogue_page_is_made_from_the_files() -> None:
+    """When it is not: python .ci/make_scenario_docs.py."""
+    made = runpy.run_path(str(ROOT / ".ci/make_scenario_docs.py"))
+    assert made["PAGE"].read_text(encoding="utf-8") == made["page"](), "run python .ci/make_scenario_docs.py"
+
+
+@pytest.mark.parametrize("command", sorted(scenarios.commands))
+def test_the_scenarios_page_has_every_command(command: str) -> None:
+    assert f"| `omnimock scenarios {command}" in SCENARIOS

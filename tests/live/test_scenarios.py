@@ -1,9 +1,14 @@
 """Scenarios over a real server: chosen by header, by prompt, by setting, from a folder of the user's own."""
 
+import os
+import pty
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 from tests.live.conftest import StartServer
-from tests.live.support import Client, run_omnimock
+from tests.live.support import PATIENCE_SECONDS, Client, clean_environment, eventually, run_omnimock
 from tests.support import MINIMAL, OMNI
 
 
@@ -49,3 +54,41 @@ def test_a_slip_in_a_file_stops_the_start_with_its_line(tmp_path: Path) -> None:
     assert ended.err == (
         f"error: {path}:3: list/0/problem: there is no problem 'rate-limted'; did you mean rate-limited?\n"
     )
+
+
+def test_a_hangup_reads_the_folder_again_and_says_so_in_one_line(start: StartServer, tmp_path: Path, key: str) -> None:
+    path = tmp_path / "grumpy.yaml"
+    path.write_text("name: grumpy\nabout: Grumpy.\nlist: [{problem: rate-limited, times: always}]\n", encoding="utf-8")
+    server = start("--scenarios", str(tmp_path), "--scenario", "grumpy")
+    client = Client(server, key)
+    path.write_text("name: grumpy\nabout: Grumpy.\nlist: [{problem: mantenance}]\n", encoding="utf-8")
+    server.process.send_signal(signal.SIGHUP)
+    eventually(lambda: server.err.endswith("\n"), "a line of the log")
+    assert server.err == (
+        f"warning: the scenarios stay as they were: {path}:3: list/0/problem: there is no problem 'mantenance'; "
+        "did you mean maintenance?\n"
+    )
+    assert client.server.http.get(OMNI, headers=client.headers).status_code == 429
+    path.write_text("name: grumpy\nabout: Grumpy.\nlist: [{problem: maintenance, times: always}]\n", "utf-8")
+    server.process.send_signal(signal.SIGHUP)
+    eventually(lambda: server.err.count("\n") == 2, "a second line of the log")
+    assert server.err.endswith("info: the scenarios were read again: changed grumpy\n")
+    assert client.server.http.get(OMNI, headers=client.headers).status_code == 503
+
+
+def test_a_server_whose_terminal_is_gone_ends(tmp_path: Path) -> None:
+    """SIGHUP is how a terminal says that it goes; nobody could stop a server that took it for something else."""
+    in_terminal = (
+        "import os, sys; os.login_tty(int(sys.argv[1])); "
+        "os.execv(sys.executable, [sys.executable, '-m', 'mock_server', 'serve', '--port', '0', '--scenarios', '.'])"
+    )
+    ours, theirs = pty.openpty()
+    server = subprocess.Popen(
+        [sys.executable, "-c", in_terminal, str(theirs)], cwd=tmp_path, env=clean_environment(), pass_fds=[theirs]
+    )
+    os.close(theirs)
+    said = b""
+    while b"base URL" not in said:
+        said += os.read(ours, 4096)
+    os.close(ours)
+    assert server.wait(PATIENCE_SECONDS) == 0

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from mock_server.catalogue import Catalogue, parse_reference
+from mock_server.catalogue import Catalogue
 from mock_server.document import SpecError
 from mock_server.program import Program
 from mock_server.resources import resource
+from mock_server.scenario_files import parse_reference
 from mock_server.scenario_form import ScenarioError
 
 
@@ -58,7 +59,8 @@ def test_two_ways_of_writing_a_reference_are_one_scenario(catalogue: Catalogue) 
     ("reference", "reason"),
     [
         ("maintenence", "there is no scenario 'maintenence'; did you mean maintenance?"),
-        ("zzz", "there are access-denied"),
+        ("zzz", "there are accepted-but-reply-lost, "),
+        ("zzz", " more"),
         ("", "there is no scenario ''"),
         ("problem", "there is no scenario 'problem'"),
         ("maintenance; onn=query", "there is no parameter 'onn'; did you mean on?"),

@@ -118,6 +118,20 @@ def test_a_failure_keeps_its_own_pace_unless_the_scenario_says_another(compiled:
         ),
         ({"lifecycle": {"way": ["processing", "succeed"]}}, ("lifecycle", "way"), "a task starts 'submitted'"),
         ({"lifecycle": {"way": ["submitted", "procesing"]}}, ("lifecycle", "way", 1), "did you mean processing?"),
+        ({"query": [{"message": "x", "latency": "1s"}]}, ("query", 0, "message"), "name a problem beside it"),
+        ({"query": [{"status": 200, "latency": "1s"}]}, ("query", 0, "status"), "name a problem beside it"),
+        (
+            {"query": [{"problem": "maintenance", "status": 100}]},
+            ("query", 0, "status"),
+            "less than the minimum of 200",
+        ),
+        (
+            {"query": [{"problem": "maintenance", "message": "x"}]},
+            ("query", 0, "message"),
+            "the problem maintenance always says the same; leave the message out",
+        ),
+        ({"lifecycle": {"expires": "1"}}, ("lifecycle", "expires"), "a duration such as 500ms"),
+        ({"pain": 0}, ("pain",), "less than the minimum of 1"),
         ({"dialect": "klingon"}, ("dialect",), "there is no dialect 'klingon'"),
         ({"about": ""}, ("about",), "1 character"),
     ],
@@ -129,6 +143,16 @@ def test_what_does_not_fit_is_named_with_its_place(
         compiled(**more)
     assert caught.value.pointer == place
     assert reason in caught.value.reason
+
+
+def test_a_refusal_may_have_a_message_and_a_status_of_its_own(compiled: Any) -> None:
+    step = compiled(query=[{"problem": "invalid-value", "message": "No.", "status": 200}]).scripts["query"].at(1)
+    assert step == Happening("invalid-value", message="No.", status=200, stores=False)
+
+
+def test_addresses_of_results_expire_as_the_scenario_says(compiled: Any) -> None:
+    assert compiled(lifecycle={"expires": "1m"}).expires_ms == 60_000
+    assert compiled().expires_ms is None
 
 
 @pytest.mark.parametrize("source", [None, 5, [], "realistic", {}, {"name": "mine"}])
