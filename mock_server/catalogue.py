@@ -115,8 +115,17 @@ class Catalogue:
         return next((each.name for each in problems if each.retry != "never"), next(iter(self._spec.problems)))
 
     def entries(self) -> list[Entry]:
-        """Return every scenario; those of problems come last."""
-        return [self._entry(name) for name in sorted(self.names, key=lambda each: (each not in self._paths, each))]
+        """Return every scenario that this spec can tell; those of problems come last."""
+        names = sorted(self.names, key=lambda each: (each not in self._paths, each))
+        return [self._entry(name) for name in names if self._fits(name)]
+
+    def _fits(self, name: str) -> bool:
+        """Tell whether the spec has what a scenario names; those of the project are written for its own spec."""
+        try:
+            self._compile(name, {})
+        except (ScenarioError, SpecError):
+            return name in self._own
+        return True
 
     def choose(self, reference: str) -> Scenario:
         """Return the scenario of a reference; raise ScenarioError where there is none, or it is written wrong."""

@@ -7,6 +7,7 @@ import pytest
 from mock_server.catalogue import Catalogue
 from mock_server.document import SpecError
 from mock_server.program import Program
+from mock_server.reader import load_spec
 from mock_server.resources import resource
 from mock_server.scenario_files import parse_reference
 from mock_server.scenario_form import ScenarioError
@@ -201,3 +202,13 @@ def test_a_scenario_that_builds_on_nothing_sound_is_named(
 def test_every_file_that_comes_with_the_project_says_what_its_parameters_are(catalogue: Catalogue, path: Path) -> None:
     for each in catalogue.entries():
         assert all(parameter.about for parameter in each.parameters), each.name
+
+
+def test_only_what_the_spec_can_tell_is_listed() -> None:
+    catalogue = Catalogue(load_spec(resource("fixtures/providers/replicate.yaml")))
+    listed = {each.name for each in catalogue.entries()}
+    assert {"realistic", "instant", "always-failed", "never-finishes", "slow"} <= listed
+    # Both name a problem of the first provider.
+    assert not {"black-friday", "down-for-maintenance"} & listed
+    for name in listed:
+        assert catalogue.choose(name).name == name
