@@ -3,8 +3,10 @@
 Every attempt of a delivery sends the same body; only the time in the signature is that of the attempt.
 """
 
+import json
 import logging
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -56,6 +58,8 @@ class Messages:
         template = self._program.replies[delivery.task.type].callbacks[scenario.dialect or self._program.dialect]
         body = template.render(self._scene(delivery, world_tag))
         spoiling = delivery.spoiling or _USUAL
+        if spoiling.rewritten:
+            body = _rewritten(body)
         headers = {"content-type": spoiling.content_type or _CONTENT_TYPE, "user-agent": _USER_AGENT}
         headers |= self._signature(delivery.message, body, spoiling, scenario)
         return Message(body, headers, _manner(spoiling, len(body)))
@@ -85,6 +89,17 @@ class Messages:
             )
         signer = self._signing.wrong if spoiling.signature == "wrong" else self._signing.right
         return signer.headers(message, int(self._wall_seconds()) - spoiling.age_ms // 1_000, body)
+
+
+def _rewritten(body: bytes) -> bytes:
+    """Return the same JSON as nobody usually writes it: keys backwards, spaces before colons, a member a line."""
+
+    def backwards(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: backwards(value[key]) for key in reversed(value)}
+        return list(map(backwards, value)) if isinstance(value, list) else value
+
+    return json.dumps(backwards(json.loads(body)), indent=1, separators=(" ,", " : ")).encode()
 
 
 def _as_if(task: Task, steps: list[Step]) -> Task:

@@ -138,6 +138,10 @@ def _stale_timestamp(delivery: Delivery, fault: CallbackFault, case: Case) -> li
     return [_spoiled(delivery, fault, age_ms=fault.arguments.get("by", OLD_MS), **signature)]
 
 
+def _rewritten(delivery: Delivery, fault: CallbackFault, case: Case) -> list[Delivery]:
+    return [_spoiled(delivery, fault, rewritten=True)]
+
+
 def _truncated(delivery: Delivery, fault: CallbackFault, case: Case) -> list[Delivery]:
     return [_spoiled(delivery, fault, body_bytes=fault.arguments.get("after-bytes", -1))]
 
@@ -225,6 +229,7 @@ _FAULTS: Mapping[str, Fault] = {
     "bad-signature": _of_each(_bad_signature),
     "missing-signature": _of_each(_missing_signature),
     "stale-timestamp": _of_each(_stale_timestamp),
+    "rewritten": _of_each(_rewritten),
     "truncated": _of_each(_truncated),
     "wrong-content-type": _of_each(_wrong_content_type),
     "slow-send": _of_each(_slow_send),

@@ -25,6 +25,8 @@ async def listed(asked: Asked) -> Response:
 async def reloaded(asked: Asked) -> Response:
     """Read the user's folder again. All of it is good and comes in place of what there was, or nothing changes."""
     await asked.body()
+    if asked.twin.catalogue.folder is None:
+        raise ControlError(HTTPStatus.CONFLICT, "there is no folder to read again: start the server with --scenarios")
     try:
         changes = asked.twin.reload_scenarios()
     except ScenariosRefused as refused:

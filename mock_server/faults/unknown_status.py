@@ -13,8 +13,10 @@ _USUAL = "unheard_of"
 
 
 def make(arguments: Any) -> Fault:
-    """`status`: what stands where the status does, a text or null."""
-    status: str | None = said(arguments, "status").get("status", _USUAL)
+    """`status`: what stands where the status does, a text or null; `instead-of`: only where this one stands."""
+    given = said(arguments, "status")
+    status: str | None = given.get("status", _USUAL)
+    instead_of: str | None = given.get("instead-of")
 
     def spoil(reply: Reply, around: Around) -> Reply:
         try:
@@ -22,8 +24,9 @@ def make(arguments: Any) -> Fault:
         except msgspec.DecodeError:
             return reply
         for place in around.status_places:
-            for path, _ in find(value, parse(place)):
-                value = placed(value, path, lambda there: status)
+            for path, there in find(value, parse(place)):
+                if instead_of is None or there == instead_of:
+                    value = placed(value, path, lambda there: status)
         return answered(reply, None, msgspec.json.encode(value))
 
     return Fault("unknown-status", spoil, needs_success=True)

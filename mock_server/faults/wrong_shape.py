@@ -16,11 +16,17 @@ _UNKNOWN = {"unheard_of": {"since": "today", "values": [1, None, "three"]}}
 def make(arguments: Any) -> Fault:
     """`at` a pointer (`*` is every item), `as` what stands there then; either is drawn where it is not said.
 
+    With `value` this very value stands at `at`.
+
     A reply that does not have the place, or has there what is said already, goes out as it is.
     """
     given = arguments or {}
     at = parse(given["at"]) if "at" in given else None
     wanted: str | None = given.get("as")
+    if "value" in given:
+        if at is None or wanted is not None:
+            raise ValueError("a value needs `at`, the place where it stands, and goes in place of `as`")
+        return Fault("wrong-shape", lambda reply, around: _with_value(reply, at, given["value"]))
     if at == () and wanted == "missing":
         raise ValueError("the whole reply is not missing but empty: that is the fault empty-body")
 
@@ -40,6 +46,16 @@ def make(arguments: Any) -> Fault:
         return answered(reply, None, msgspec.json.encode(value))
 
     return Fault("wrong-shape", spoil)
+
+
+def _with_value(reply: Reply, at: tuple[str, ...], said: Any) -> Reply:
+    try:
+        value = msgspec.json.decode(reply.body)
+    except msgspec.DecodeError:
+        return reply
+    for path, _ in find(value, at):
+        value = placed(value, path, lambda there: said)
+    return answered(reply, None, msgspec.json.encode(value))
 
 
 def _drawn_from(value: Any, at: tuple[str, ...] | None, wanted: str | None) -> list[tuple[Path, str]]:

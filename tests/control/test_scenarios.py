@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mock_server.catalogue import Changes
+from mock_server.catalogue import Changes, ScenariosRefused
 from mock_server.program import Program
 from mock_server.settings import Settings
 from mock_server.twin import Twin, make_twin
@@ -167,8 +167,13 @@ async def test_a_folder_that_is_gone_changes_nothing(own: Steward, folder: Path)
 
 
 async def test_without_a_folder_there_is_nothing_to_read_again(steward: Steward) -> None:
-    refused(await steward.send("POST", "scenarios/reload"), 422, "names no folder")
+    refused(await steward.send("POST", "scenarios/reload"), 409, "start the server with --scenarios")
     refused(await steward.send("POST", "scenarios/reload", {"dir": "/"}), 422, "there is no member 'dir'")
+
+
+def test_a_twin_without_a_folder_says_so_too(twin: Twin) -> None:
+    with pytest.raises(ScenariosRefused, match="names no folder"):
+        twin.reload_scenarios()
 
 
 def test_changes_are_told_in_one_line() -> None:

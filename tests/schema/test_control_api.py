@@ -102,7 +102,8 @@ class Subject:
     """The application, with a few things in the world of the key, and Schemathesis's view of it."""
 
     def __init__(self) -> None:
-        settings = Settings(clock="manual", api_keys=(KEY,))
+        # A folder of the user's without any scenario in it.
+        settings = Settings(clock="manual", api_keys=(KEY,), scenarios=resource("fixtures/schemas"))
         program = load_program(settings)
         self.twin = make_twin(settings, program)
         self.schema = schema = schemathesis.openapi.from_dict(for_this_twin(program), config=config())

@@ -75,7 +75,7 @@ def test_a_fault_has_the_name_under_which_it_is_found(family: str) -> None:
 # Of every argument two values that do not come to the same.
 ARGUMENTS: dict[str, dict[str, tuple[Any, Any]]] = {
     "http-error": {"status": (500, 503), "body": ("a", "b"), "content-type": ("text/html", "text/plain")},
-    "wrong-shape": {"at": ("/code", "/data"), "as": ("null", "array")},
+    "wrong-shape": {"at": ("/code", "/data"), "as": ("null", "array"), "value": ("0%", 0)},
     "malformed-json": {"how": ("nan", "cut")},
     "html-page": {"status": (200, 502)},
     "empty-body": {"status": (200, 204)},
@@ -86,7 +86,7 @@ ARGUMENTS: dict[str, dict[str, tuple[Any, Any]]] = {
     "hang": {"for": ("1s", "2s")},
     "garbage": {"bytes": (10, 20)},
     "redirect": {"to": ("same", "http://127.0.0.1:9"), "status": (302, 307)},
-    "unknown-status": {"status": ("archived", None)},
+    "unknown-status": {"status": ("archived", None), "instead-of": ("succeed", "failed")},
     "stale-read": {"shows": ("first", "nothing")},
 }
 
@@ -103,7 +103,8 @@ def test_every_argument_of_the_schema_is_tried() -> None:
 
 @pytest.mark.parametrize(("family", "argument"), [(one, each) for one, those in ARGUMENTS.items() for each in those])
 def test_every_argument_does_something(family: str, argument: str) -> None:
-    one, other = (FAULTS[family]({argument: value}) for value in ARGUMENTS[family][argument])
+    beside = {"at": "/code"} if argument == "value" else {}
+    one, other = (FAULTS[family]({argument: value, **beside}) for value in ARGUMENTS[family][argument])
     reply = Reply(200, GOOD, HEADERS)
     spoiled = [each.spoil(reply, around(0, "/data/task_status")) for each in (one, other)]
     assert spoiled[0] != spoiled[1] or one.reads != other.reads
@@ -131,6 +132,8 @@ def test_a_value_alone_is_that_of_the_first_argument(family: str, short: Any, lo
     [
         ("http-error", {"content-type": "text/html\r\nset-cookie: a"}, "printable ASCII"),
         ("wrong-shape", {"at": "", "as": "missing"}, "empty-body"),
+        ("wrong-shape", {"value": "0%"}, "needs `at`"),
+        ("wrong-shape", {"at": "/code", "as": "null", "value": "0%"}, "in place of `as`"),
         ("drip", "0ms", "no drip"),
         ("hang", "5", "is not a duration"),
         ("redirect", {"to": "elsewhere"}, "http://127.0.0.1:9000"),
@@ -259,6 +262,9 @@ def test_a_place_that_is_not_said_is_drawn_from_the_reply(body: bytes, seed: int
         ({"at": "/data/videos/*", "as": "missing"}, "/data/videos", []),
         ({"at": "/data/nowhere", "as": "null"}, "/data/task_id", "8157"),
         ({"at": "", "as": "null"}, "", None),
+        ({"at": "/data/task_id", "value": "0%"}, "/data/task_id", "0%"),
+        ({"at": "/data/videos/*/url", "value": 0}, "/data/videos", [{"url": 0}, {"url": 0}]),
+        ({"at": "/data/nowhere", "value": "0%"}, "/data/task_id", "8157"),
     ],
 )
 def test_examples_of_wrong_shapes(arguments: Any, place: str, there: Any) -> None:
@@ -277,6 +283,12 @@ def test_an_unknown_status_stands_where_the_status_does(status: str | None) -> N
     expected = msgspec.json.decode(GOOD)
     expected["data"]["task_status"] = status
     assert msgspec.json.decode(reply.body) == expected
+
+
+def test_an_unknown_status_stands_where_that_one_does_that_it_is_instead_of() -> None:
+    body = b'{"data":[{"task_status":"succeed"},{"task_status":"failed"}]}'
+    reply = spoil("unknown-status", {"status": "done", "instead-of": "succeed"}, body, 0, "/data/*/task_status")
+    assert reply.body == b'{"data":[{"task_status":"done"},{"task_status":"failed"}]}'
 
 
 def test_an_unknown_status_stands_in_every_item_of_a_list() -> None:

@@ -167,27 +167,27 @@ def test_what_comes_with_omnimock_is_good(capsys: Capture) -> None:
 
 @pytest.mark.parametrize("reference", [None, "instant", "realistic", "maintenance; on=query", "polls-fail-for-a-while"])
 def test_what_is_begun_is_good_and_never_written_over(capsys: Capture, tmp_path: Path, reference: str | None) -> None:
-    begun = ["scenarios", "new", "slow", "--dir", str(tmp_path), *(("--from", reference) if reference else ())]
+    begun = ["scenarios", "new", "mine-alone", "--dir", str(tmp_path), *(("--from", reference) if reference else ())]
     status, out, _ = run(capsys, *begun)
-    path = tmp_path / "slow.yaml"
-    assert (status, out) == (0, f"{path} is written; serve it with --scenarios {tmp_path} --scenario slow.\n")
+    path = tmp_path / "mine-alone.yaml"
+    assert (status, out) == (0, f"{path} is written; serve it with --scenarios {tmp_path} --scenario mine-alone.\n")
     assert run(capsys, "scenarios", "lint", str(path))[0] == 0
     text = path.read_text(encoding="utf-8")
     schema = resource("fixtures/schemas/scenario.schema.json")
-    assert text.startswith(f"# yaml-language-server: $schema={schema}\nname: slow\n")
+    assert text.startswith(f"# yaml-language-server: $schema={schema}\nname: mine-alone\n")
     assert f"{path} is there already, and stays as it is" in complaint(capsys, *begun[1:])
     assert path.read_text(encoding="utf-8") == text
 
 
 def test_what_the_starter_offers_is_good_too(capsys: Capture, tmp_path: Path, program: Program) -> None:
-    run(capsys, "scenarios", "new", "slow", "--dir", str(tmp_path))
-    path = tmp_path / "slow.yaml"
+    run(capsys, "scenarios", "new", "mine-alone", "--dir", str(tmp_path))
+    path = tmp_path / "mine-alone.yaml"
     text = path.read_text(encoding="utf-8")
     for key in ("seen", "query", "latency", "callbacks"):
         assert f"\n# {key}: " in text
         text = text.replace(f"\n# {key}: ", f"\n{key}: ")
     path.write_text(text, encoding="utf-8")
-    assert Catalogue(program.spec, tmp_path).choose("slow").seen
+    assert Catalogue(program.spec, tmp_path).choose("mine-alone").seen
 
 
 def test_one_that_takes_the_place_of_another_says_so(capsys: Capture) -> None:

@@ -131,6 +131,11 @@ def test_a_failure_keeps_its_own_pace_unless_the_scenario_says_another(compiled:
             "the problem maintenance always says the same; leave the message out",
         ),
         ({"lifecycle": {"expires": "1"}}, ("lifecycle", "expires"), "a duration such as 500ms"),
+        (
+            {"query": [{"fault": {"unknown-status": {"status": "done", "instead-of": "succed"}}}]},
+            ("query", 0, "fault", "unknown-status", "instead-of"),
+            "did you mean succeed?",
+        ),
         ({"pain": 0}, ("pain",), "less than the minimum of 1"),
         ({"dialect": "klingon"}, ("dialect",), "there is no dialect 'klingon'"),
         ({"about": ""}, ("about",), "1 character"),
