@@ -112,7 +112,7 @@ def good(received: Received) -> bool:
 def test_a_lost_one_does_not_come_and_is_in_the_journal(client: Client, receiver: Receiver) -> None:
     assert statuses(came(client, receiver, "lost-success", 2)) == ["submitted", "processing"]
     last = journal(client)[-1]
-    assert (last["task_status"], last["outcome"], last["faults"], last["final"]) == ("succeed", "lost", ["lost"], True)
+    assert (last["status"], last["outcome"], last["faults"], last["final"]) == ("succeed", "lost", ["lost"], True)
 
 
 def test_a_lost_one_can_be_sent_by_hand(client: Client, receiver: Receiver) -> None:
@@ -279,7 +279,7 @@ def test_a_body_that_is_cut_ends_with_the_connection(client: Client, scenario: s
         client.advance(TO_THE_END)
         cut = [each for each in receiver.requests() if not is_whole(each)]
     assert len(cut) == attempts
-    told = [each for each in journal(client) if each["task_status"] == "processing"]
+    told = [each for each in journal(client) if each["status"] == "processing"]
     assert [(each["outcome"], each["faults"]) for each in told] == [("failed", ["truncated"])] * attempts
 
 
@@ -307,7 +307,7 @@ def test_a_scenario_says_how_often_and_how_long_is_tried(client: Client, receive
     hangs: list[Answer] = ["hang"] * 6
     submit(client, "impatient", receiver.script(200, *hangs))
     client.advance(TO_THE_END)
-    tried = [each for each in journal(client) if each["task_status"] == "processing"]
+    tried = [each for each in journal(client) if each["status"] == "processing"]
     assert [each["final"] for each in tried] == [False, False, True]
     assert [each["at_ms"] - tried[0]["at_ms"] for each in tried] == [0, 5_000, 12_000]
     assert {each["reason"] for each in tried} == {"no answer within 0.05 s"}

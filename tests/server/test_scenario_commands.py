@@ -39,7 +39,9 @@ def complaint(capsys: Capture, *arguments: str) -> str:
     return err
 
 
-def test_the_catalogue_says_where_a_scenario_was_seen(capsys: Capture) -> None:
+def test_the_catalogue_says_where_a_scenario_was_seen(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A narrow table folds its words.
+    monkeypatch.delenv("COLUMNS", raising=False)
     by_name = {row["name"]: row for row in rows(capsys, "scenarios")}
     assert by_name["accepted-but-reply-lost"]["seen"].endswith("https://github.com/ArcReel/ArcReel/pull/793")
     assert by_name["unknown-right-after-create"]["parameters"] == ["times=2"]
