@@ -1,6 +1,5 @@
 """The form of a scenario's file: checked against its JSON Schema, with complaints that people can use."""
 
-import difflib
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
@@ -8,13 +7,12 @@ from typing import Any
 import jsonschema_rs
 import msgspec
 
+from mock_server.names import nearest
 from mock_server.resources import resource
 
 Pointer = tuple[str | int, ...]
 
 _SHOWN_CHARACTERS_MAX = 100
-# As many names as one reads through.
-_NAMED_MAX = 20
 
 
 class ScenarioError(ValueError):
@@ -83,9 +81,4 @@ def _schema_at(path: Sequence[str | int]) -> dict[str, Any]:
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """Return what to say of a name that nothing has: the nearest that something has, or which there are."""
-    names = sorted(known)
-    near = difflib.get_close_matches(name, names, 1)
-    more = f" and {len(names) - _NAMED_MAX} more" if len(names) > _NAMED_MAX else ""
-    there = f"there are {', '.join(names[:_NAMED_MAX])}{more}"
-    hint = f"did you mean {near[0]}?" if near else there if names else "there is none"
-    return f"there is no {kind} {name!r}; {hint}"
+    return f"there is no {kind} {name!r}; {nearest(name, sorted(known))}"

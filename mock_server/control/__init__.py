@@ -26,8 +26,9 @@ from mock_server.control import (
     tasks,
     world,
 )
-from mock_server.control.asking import nearest, shown
+from mock_server.control.asking import shown
 from mock_server.control.base import ControlError, Page, Resource, problem, redactor_for
+from mock_server.names import nearest
 from mock_server.reply import MEDIA_PATH
 from mock_server.twin import Twin
 

@@ -1,7 +1,6 @@
 """Reads what a control page is asked: its query and its body. An unknown name is refused, with the nearest there is."""
 
 from collections.abc import Collection, Sequence
-from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
@@ -10,6 +9,7 @@ import msgspec
 from starlette.requests import Request
 
 from mock_server.durations import parse_duration_ms
+from mock_server.names import nearest
 
 _BODY_BYTES_MAX = 65_536
 # More than any page has; the rest cannot be right.
@@ -23,14 +23,6 @@ class BadInput(Exception):
     def __init__(self, detail: str, status: HTTPStatus = HTTPStatus.UNPROCESSABLE_ENTITY) -> None:
         super().__init__(detail)
         self.status = status
-
-
-def nearest(word: str, names: Collection[str]) -> str:
-    """Return what to say of an unknown name: the nearest one there is, or all of them."""
-    close = get_close_matches(word[:_SHOWN_CHARACTERS_MAX], names, 1)
-    if close:
-        return f"did you mean {close[0]}?"
-    return f"there are {', '.join(names)}" if names else "there are none"
 
 
 def shown(text: str) -> str:

@@ -5,11 +5,12 @@ from typing import Any
 
 from starlette.responses import Response
 
-from mock_server.control.asking import BadInput, nearest, shown
+from mock_server.control.asking import BadInput, shown
 from mock_server.control.base import Asked, ControlError, in_turns
 from mock_server.control.paging import read_paging
 from mock_server.ending import end_task
 from mock_server.lifecycle import Step, step_index
+from mock_server.names import nearest
 from mock_server.spec import TaskType
 from mock_server.task import Task
 
