@@ -35,7 +35,9 @@ latencies = (
 # What may stand behind each fault's name; None is the name alone.
 FAULT_ARGUMENTS: Mapping[str, st.SearchStrategy[Any]] = {
     "http-error": st.sampled_from([None, 502, {"status": 404, "body": "no"}]),
-    "wrong-shape": st.sampled_from([None, {"as": "null"}, {"as": "missing"}, {"as": "extra"}]),
+    "wrong-shape": st.sampled_from(
+        [None, {"as": "null"}, {"as": "missing"}, {"as": "extra"}, {"at": "/code", "value": 7}]
+    ),
     "malformed-json": st.sampled_from([None, {"how": "cut"}, {"how": "two-documents"}]),
     "html-page": st.sampled_from([None, 502]),
     "empty-body": st.sampled_from([None, 200]),
@@ -46,7 +48,7 @@ FAULT_ARGUMENTS: Mapping[str, st.SearchStrategy[Any]] = {
     "hang": st.sampled_from([None, "1s"]),
     "garbage": st.sampled_from([None, {"bytes": 9}]),
     "redirect": st.sampled_from([None, {"to": "same"}, {"to": "http://127.0.0.1:9", "status": 302}]),
-    "unknown-status": st.sampled_from([None, "queued_v2", {"status": None}]),
+    "unknown-status": st.sampled_from([None, "queued_v2", {"status": None, "instead-of": "failed"}]),
     "stale-read": st.sampled_from([None, "nothing", "first"]),
 }
 CALLBACK_FAULT_ARGUMENTS: Mapping[str, Sources] = {
@@ -60,6 +62,7 @@ CALLBACK_FAULT_ARGUMENTS: Mapping[str, Sources] = {
     "bad-signature": st.just({}),
     "missing-signature": st.just({}),
     "stale-timestamp": st.fixed_dictionaries({}, optional={"by": lasting}),
+    "rewritten": st.just({}),
     "truncated": st.fixed_dictionaries({}, optional={"after-bytes": st.integers(0, 9)}),
     "wrong-content-type": st.fixed_dictionaries({}, optional={"content-type": st.just("text/plain")}),
     "slow-send": st.just({"every": "1ms", "bytes": 512}),
