@@ -16,7 +16,6 @@ What expressions there are, and what they read, is told by the caller: this file
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -39,16 +38,14 @@ Scene = Any
 Getter = Callable[[Scene], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Expression:
+class Expression(msgspec.Struct, frozen=True):
     """How to read one expression from a scene; `optional` where it may have no value."""
 
     read: Getter
     optional: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Language:
+class Language(msgspec.Struct, frozen=True):
     """The expressions a template may use.
 
     `names` are the fixed ones. `prefixed` makes those that start with a prefix, such as `$request.body#`, from what
@@ -96,8 +93,7 @@ class Template:
         return self._render(scene)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(msgspec.Struct, frozen=True):
     """A piece of a template: constant bytes, and Python code that gives bytes, in order.
 
     An optional part is one piece of code, which gives None where the part is left out.
