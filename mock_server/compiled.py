@@ -147,6 +147,15 @@ def _parts(expression: str) -> tuple[str, ...]:
 
 def text_reader(expression: str | None) -> Callable[[Any], str | None]:
     """Return a function that reads a text of the body; an empty one counts as absent."""
+    if expression is not None and len(parts := _parts(expression)) == 1:
+        # As nearly always; each submit reads several, and one call is quicker than three.
+        name = parts[0]
+
+        def member(body: Any) -> str | None:
+            value = body.get(name) if body.__class__ is dict else None
+            return value if value.__class__ is str and value else None
+
+        return member
     read = _reader(expression, {})
 
     def text(body: Any) -> str | None:
