@@ -248,7 +248,7 @@ class Catalogue:
             raise ScenarioError((), unknown("scenario", name, self.names))
         file = self._files.get(stem)
         if file is None:
-            file = self._files[stem] = ScenarioFile(self._paths[stem])
+            file = self._files[stem] = ScenarioFile(self._paths[stem], ours=stem not in self._own)
         return file
 
     def _names_of(self, stem: str) -> list[str]:

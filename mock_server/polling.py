@@ -4,7 +4,7 @@ A client asks for the same task again and again, and as long as the task is on t
 nothing but the id of the request.
 """
 
-import secrets
+import os
 
 import msgspec
 
@@ -19,7 +19,7 @@ _KEPT_MAX = 1_000
 # What is larger is rendered each time, so that all that is kept stays within some megabytes.
 _KEPT_BYTES_MAX = 8_192
 # Stands for the id of a request where a reply is cut. Nobody can know it, so nothing that a client sent has it.
-_MARK = secrets.token_hex(16)
+_MARK = os.urandom(16).hex()
 
 
 class _Kept(msgspec.Struct, frozen=True, gc=False):

@@ -1,6 +1,5 @@
 """The form of a scenario's file: checked against its JSON Schema, with complaints that people can use."""
 
-import difflib
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
@@ -83,6 +82,9 @@ def _schema_at(path: Sequence[str | int]) -> dict[str, Any]:
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """Return what to say of a name that nothing has: the nearest that something has, or which there are."""
+    # Only a mistake needs it, and a start without one is quicker.
+    import difflib
+
     names = sorted(known)
     near = difflib.get_close_matches(name, names, 1)
     more = f" and {len(names) - _NAMED_MAX} more" if len(names) > _NAMED_MAX else ""
