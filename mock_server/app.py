@@ -10,7 +10,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from mock_server.exchange import Head, Incoming, Reply
+from mock_server.exchange import Incoming, Reply
+from mock_server.heads import KnownHead
 from mock_server.sending import Held
 from mock_server.twin import Twin
 
@@ -38,7 +39,7 @@ class App:
         self.held = Held()
         self._own: ASGIApp | None = None
         # What the protocol class has read in the heads of requests, by their bytes.
-        self.known_heads: dict[bytes, Head] = {}
+        self.known_heads: dict[bytes, KnownHead] = {}
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Serve one connection's request, or the life of the application."""

@@ -5,7 +5,6 @@ What becomes of the deliveries of a task is decided once, by `callback_plan.py`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
@@ -17,14 +16,13 @@ CALLBACK_FAULTS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class CallbackFault:
+class CallbackFault(msgspec.Struct, frozen=True):
     """One misbehaviour of the callback channel; `statuses` None means all. Durations among `arguments` are in ms."""
 
     name: str
     statuses: frozenset[str] | None = None
     chance: float = 1.0
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
 class Spoiling(msgspec.Struct, frozen=True, gc=False):

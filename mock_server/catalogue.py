@@ -6,9 +6,10 @@ The project's own files are read when they are first asked for, the user's at st
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from mock_server.document import SpecError
 from mock_server.resources import resource
@@ -33,8 +34,7 @@ _NAMES_MAX = 10
 _COMPILED_MAX = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(msgspec.Struct, frozen=True):
     """Something that whoever chooses the scenario can say."""
 
     name: str
@@ -42,8 +42,7 @@ class Parameter:
     about: str
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """A scenario as the catalogue lists it. `seen` says where it was seen, `own` that it is the user's."""
 
     name: str
@@ -53,8 +52,7 @@ class Entry:
     own: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(msgspec.Struct, frozen=True):
     """A scenario as it is written at `path`, and as it is with parameters filled in and all that it builds on."""
 
     entry: Entry
@@ -63,8 +61,7 @@ class Told:
     resolved: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(msgspec.Struct, frozen=True):
     """The user's scenarios that another reading of the folder added, changed and took away."""
 
     added: tuple[str, ...]
@@ -260,7 +257,7 @@ class Catalogue:
             raise ScenarioError((), unknown("scenario", name, self.names))
         file = self._files.get(stem)
         if file is None:
-            file = self._files[stem] = ScenarioFile(self._paths[stem])
+            file = self._files[stem] = ScenarioFile(self._paths[stem], ours=stem not in self._own)
         return file
 
     def _names_of(self, stem: str) -> list[str]:

@@ -8,10 +8,11 @@ follows what is armed while it is.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from mock_server.exchange import Incoming
+from mock_server.heads import Head
 from mock_server.scenario_form import ScenarioError
 from mock_server.scenarios import Scenario
 from mock_server.task import Task
@@ -31,23 +32,21 @@ class Chooser:
         """`find` returns the scenario of a reference, or raises ScenarioError."""
         self._find, self.default = find, default
 
-    def for_submit(
-        self, world: World, incoming: Incoming, headers: Mapping[bytes, bytes], directive: Callable[[], Any]
-    ) -> Scenario:
+    def for_submit(self, world: World, incoming: Incoming, head: Head, directive: Callable[[], Any]) -> Scenario:
         """Return the scenario of a new task; `directive` reads the text of the body that may hold a directive.
 
         Raise ScenarioError where the request names one that there is not.
         """
-        if b"prefer" in headers and (scenario := self._preferred(incoming)) is not None:
+        if head.prefers and (scenario := self._preferred(incoming)) is not None:
             return scenario
         if _DIRECTIVE_START in incoming.body and (scenario := self._directed(directive())) is not None:
             return scenario
         armed = world.steering.armed
         return self.default if armed is None else armed.scenario
 
-    def for_task(self, world: World, incoming: Incoming, headers: Mapping[bytes, bytes], task: Task | None) -> Scenario:
+    def for_task(self, world: World, incoming: Incoming, head: Head, task: Task | None) -> Scenario:
         """Return the scenario that a request about one task gets."""
-        if b"prefer" in headers and (scenario := self._preferred(incoming)) is not None:
+        if head.prefers and (scenario := self._preferred(incoming)) is not None:
             return scenario
         if task is not None and task.scenario is not None:
             return task.scenario

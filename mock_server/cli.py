@@ -185,7 +185,7 @@ def _serve(settings: Settings, ready_path: Path | None) -> None:
             where = f"{settings.host} port {settings.port}"
             raise ValueError(f"cannot listen on {where}: {error.strerror or error}{hint}") from None
         port = listener.getsockname()[1]
-        url = twin.endpoint.own_base_url = base_url(settings.host, port, "https" if tls else "http")
+        url = twin.endpoint.heads.own_base_url = base_url(settings.host, port, "https" if tls else "http")
 
         def on_ready() -> None:
             if ready_file is not None:

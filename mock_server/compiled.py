@@ -1,8 +1,9 @@
 """One operation of the spec, compiled under a profile: what the endpoint needs to answer it."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from mock_server.document import Pointer
 from mock_server.media import Library, MediaFile
@@ -18,8 +19,7 @@ from mock_server.validation import Validation
 Reader = Callable[[Any], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(msgspec.Struct, frozen=True):
     """What only a submit needs to know of the body."""
 
     validation: Validation
@@ -33,8 +33,7 @@ class Submission:
     delivery: Delivery | None
 
 
-@dataclass(frozen=True, slots=True)
-class Compiled:
+class Compiled(msgspec.Struct, frozen=True):
     """One operation, ready to be answered: with `status`, and one of the `replies`, which are by dialect."""
 
     id: str
@@ -148,6 +147,15 @@ def _parts(expression: str) -> tuple[str, ...]:
 
 def text_reader(expression: str | None) -> Callable[[Any], str | None]:
     """Return a function that reads a text of the body; an empty one counts as absent."""
+    if expression is not None and len(parts := _parts(expression)) == 1:
+        # As nearly always; each submit reads several, and one call is quicker than three.
+        name = parts[0]
+
+        def member(body: Any) -> str | None:
+            value = body.get(name) if body.__class__ is dict else None
+            return value if value.__class__ is str and value else None
+
+        return member
     read = _reader(expression, {})
 
     def text(body: Any) -> str | None:

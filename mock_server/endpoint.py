@@ -8,7 +8,6 @@ through the constructor. Shells (HTTP, in process) carry it. On every way out th
 
 import contextlib
 import logging
-import re
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -24,13 +23,14 @@ from mock_server.decoding import NotJson, WrongMediaType, check_media_type, deco
 from mock_server.ending import end_task
 from mock_server.exchange import First, Incoming, Reply, Wire
 from mock_server.explanation import HEADER, to_header
+from mock_server.heads import Head, Heads
 from mock_server.lifecycle import Step, make_plan, step_index
+from mock_server.polling import Polls
 from mock_server.problems import Refused
 from mock_server.program import Program
 from mock_server.rates import Shortage
 from mock_server.redaction import Redactor, key_in
 from mock_server.reply import PageScene, ProblemScene, Scene, scene_at
-from mock_server.routes import slot_text
 from mock_server.scenario_form import ScenarioError
 from mock_server.scenarios import Scenario
 from mock_server.task import Task
@@ -39,8 +39,6 @@ from mock_server.worlds import World, Worlds
 
 log = logging.getLogger("omnimock")
 
-_HOST = re.compile(rb"[A-Za-z0-9._~-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
-_KNOWN_HOSTS_MAX = 1_000
 # As much of an unknown task's name as is told or kept.
 _NAME_CHARACTERS_MAX = 100
 # Where neither the request nor the spec says how long a page of a list is.
@@ -52,9 +50,8 @@ class Call(msgspec.Struct, frozen=True, gc=False):
 
     world: World
     compiled: Compiled
-    slots: tuple[bytes, ...]
     incoming: Incoming
-    headers: dict[bytes, bytes]
+    head: Head
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
@@ -88,29 +85,22 @@ class Endpoint:
         """
         self.program, self.worlds, self.auth, self.scenarios = program, worlds, auth, scenarios
         self.crashes = 0
-        self.own_base_url = own_base_url
-        self._dialect, self._explain, self._media_base_url = program.dialect, explain, media_base_url
+        self.heads = Heads(program, auth.header, media_base_url=media_base_url, own_base_url=own_base_url)
+        self._dialect, self._explain = program.dialect, explain
         self._callback_refusal = callback_refusal
-        self._base_urls: dict[tuple[str, bytes | None], str] = {}
+        self._polls = Polls()
         self._act = {"submit": self._submit, "query": self._query, "list": self._list, "cancel": self._cancel}
 
-    def answer(self, incoming: Incoming) -> Reply:
-        """Answer one request, whatever it is."""
-        world, compiled = self.worlds.lobby, None
+    def answer(self, incoming: Incoming, head: Head | None = None) -> Reply:
+        """Answer one request, whatever it is. `head` is what its head says, where the shell has it from before."""
+        if head is None:
+            head = self.heads.read(incoming)
+        world, compiled = self.worlds.lobby, head.compiled
         try:
-            headers = dict(incoming.headers)
-            world = self._world(incoming, headers)
-            match = self.program.routes.match(incoming.path)
-            if match is None:
-                raise Refused("path-unknown", self._path_explanation(incoming))
-            compiled = match.methods.get(incoming.method)
+            world = self.auth.world(head.key)
             if compiled is None:
-                raise Refused(
-                    "method-unknown",
-                    {"came": incoming.method, "allowed": match.allow, "do": "use an allowed method"},
-                    headers=((b"allow", match.allow.encode()),),
-                )
-            answer = self._act[compiled.role](Call(world, compiled, match.slots, incoming, headers))
+                raise self._nowhere(incoming)
+            answer = self._act[compiled.role](Call(world, compiled, incoming, head))
         except Refused as refused:
             answer = self._refusal(world, refused)
         except ScenarioError as error:
@@ -119,55 +109,61 @@ class Endpoint:
         except Exception as error:  # noqa: BLE001  A defect of ours must still be answered and recorded.
             answer = self._crash(world, incoming, error)
         if answer.befallen is not None:
-            answer = self._spoiled(world, incoming, compiled, answer, answer.befallen)
+            answer = self._spoiled(world, incoming, head, answer, answer.befallen)
         if answer.first is not None:
             reply = msgspec.structs.replace(answer.reply, first=answer.first, wire=answer.reply.wire or Wire())
             answer = msgspec.structs.replace(answer, reply=reply)
         operation = compiled.id if compiled is not None else None
         world.journal.exchange(
-            world.clock.now_ms(), incoming, answer.reply, operation, answer.task_id, answer.explanation
+            world.clock.now_ms(),
+            incoming,
+            answer.reply,
+            operation,
+            answer.task_id,
+            answer.explanation,
+            head_bytes=head.size,
         )
         return answer.reply
 
     def refuse(self, incoming: Incoming, event: str, explanation: dict[str, Any], detail: str = "") -> Reply:
         """Refuse a request that a shell could not read to its end."""
-        world = self._world_or_lobby(incoming)
+        head = self.heads.read(incoming)
+        world = self._world_or_lobby(head)
         answer = self._refusal(world, Refused(event, explanation, detail=detail))
-        world.journal.exchange(world.clock.now_ms(), incoming, answer.reply, None, None, answer.explanation)
+        self._record(world, incoming, head, answer.reply, answer.explanation)
         return answer.reply
 
     def client_left(self, incoming: Incoming) -> None:
         """Record a client that left before its request was whole."""
-        world = self._world_or_lobby(incoming)
+        head = self.heads.read(incoming)
         explanation = {"what": "the client left before its request was whole", "body_bytes": len(incoming.body)}
-        world.journal.exchange(world.clock.now_ms(), incoming, None, None, None, explanation)
+        self._record(self._world_or_lobby(head), incoming, head, None, explanation)
 
     def last_entry(self, incoming: Incoming) -> tuple[World, int]:
         """Return the world of the request that was answered last, and the number of its journal entry."""
-        world = self._world_or_lobby(incoming)
+        world = self._world_or_lobby(self.heads.read(incoming))
         return world, world.journal.next_number - 1
 
     # The steps
 
-    def _world(self, incoming: Incoming, headers: Mapping[bytes, bytes]) -> World:
-        name = self.auth.header
-        key = headers.get(name)
-        if len(headers) != len(incoming.headers) and sum(each == name for each, _ in incoming.headers) > 1:
-            key = b"two of them"
-        return self.auth.world(key)
-
-    def _world_or_lobby(self, incoming: Incoming) -> World:
+    def _world_or_lobby(self, head: Head) -> World:
         """The world of a request that went wrong before its key mattered: that the key is bad as well is not told."""
         with contextlib.suppress(Refused):
-            return self._world(incoming, dict(incoming.headers))
+            return self.auth.world(head.key)
         return self.worlds.lobby
 
+    def _record(
+        self, world: World, incoming: Incoming, head: Head, reply: Reply | None, explanation: dict[str, Any] | None
+    ) -> None:
+        now_ms = world.clock.now_ms()
+        world.journal.exchange(now_ms, incoming, reply, None, None, explanation, head_bytes=head.size)
+
     def _submit(self, call: Call) -> Answer:
-        world, compiled, headers = call.world, call.compiled, call.headers
+        world, compiled, head = call.world, call.compiled, call.head
         submission, task_type = compiled.submission, compiled.task_type
         assert submission is not None
         try:
-            hint = check_media_type(headers.get(b"content-type"), headers.get(b"content-encoding"))
+            hint = check_media_type(head.headers.get(b"content-type"), head.headers.get(b"content-encoding"))
             body = decode_body(call.incoming.body)
             external_id = submission.external_id(body)
             violations, warnings = submission.validation.check(body, external_id, world.store.external_ids)
@@ -177,7 +173,7 @@ class Endpoint:
             raise Refused("body-not-json", {"at": "body", "reason": str(error)}, detail=str(error)) from None
         if violations:
             raise self._violated(compiled, violations, warnings)
-        scenario = self.scenarios.for_submit(world, call.incoming, headers, lambda: submission.directive(body))
+        scenario = self.scenarios.for_submit(world, call.incoming, head, lambda: submission.directive(body))
         now_ms = world.clock.now_ms()
         befallen = befall(world, scenario, "submit", "", now_ms)
         if befallen is not None and not befallen.happening.stores:
@@ -206,7 +202,7 @@ class Endpoint:
             call.incoming.body,
             submission.inputs(body),
             media,
-            self._base_url(call.incoming.scheme, headers.get(b"host")),
+            head.base_url,
             None if scenario is self.scenarios.default else scenario,
         )
         world.store.add(task)
@@ -253,14 +249,17 @@ class Endpoint:
 
     def _task(self, call: Call, now_ms: int) -> tuple[Task, str, Befallen | None]:
         """Return the task that a request names, the dialect in which it is answered, and what befalls the answer."""
-        name = slot_text(call.slots[0])
+        name = call.head.name
         task = call.world.store.find(name) if name is not None else None
-        scenario = self.scenarios.for_task(call.world, call.incoming, call.headers, task)
-        task_id = task.id if task is not None else (name or "")[:_NAME_CHARACTERS_MAX]
-        befallen = befall(call.world, scenario, call.compiled.role, task_id, now_ms)
-        if befallen is not None and befallen.happening.problem is not None:
-            raise self._refused_by(befallen, task.id if task is not None else None)
-        self._check_rate(call, scenario, befallen)
+        scenario = self.scenarios.for_task(call.world, call.incoming, call.head, task)
+        befallen = None
+        if not scenario.plain:
+            task_id = task.id if task is not None else (name or "")[:_NAME_CHARACTERS_MAX]
+            befallen = befall(call.world, scenario, call.compiled.role, task_id, now_ms)
+            if befallen is not None and befallen.happening.problem is not None:
+                raise self._refused_by(befallen, task.id if task is not None else None)
+        if scenario.limits is not None:
+            self._check_rate(call, scenario, befallen)
         unseen = befallen is not None and befallen.reads == "nothing"
         if task is None or task.type != call.compiled.task_type.name or unseen:
             explanation = self._unknown_task_explanation(call.world, call.compiled, name, task)
@@ -271,8 +270,7 @@ class Endpoint:
         world, compiled = call.world, call.compiled
         if befallen is not None and befallen.reads == "first":
             now_ms = task.created_at_ms
-        scene = scene_at(task, now_ms, world.tag, world.request_id())
-        reply = Reply(compiled.status, compiled.replies[dialect].render(scene))
+        reply = Reply(compiled.status, self._polls.render(compiled.replies[dialect], task, now_ms, world))
         return Answer(reply, task.id, None, befallen)
 
     def _list(self, call: Call) -> Answer:
@@ -280,17 +278,17 @@ class Endpoint:
         values, violations = compiled.parameters.read(call.incoming.query)
         if violations:
             raise self._violated(compiled, violations, [])
-        scenario = self.scenarios.for_task(world, call.incoming, call.headers, None)
+        scenario = self.scenarios.for_task(world, call.incoming, call.head, None)
         now_ms = world.clock.now_ms()
         befallen = befall(world, scenario, "list", "", now_ms)
         if befallen is not None and befallen.happening.problem is not None:
             raise self._refused_by(befallen)
-        self._check_rate(call, scenario, befallen)
+        if scenario.limits is not None:
+            self._check_rate(call, scenario, befallen)
         tasks, next_cursor = self._page(world, compiled, values)
         request_id = world.request_id()
         scenes = [scene_at(task, now_ms, world.tag, request_id) for task in tasks]
-        base_url = self._base_url(call.incoming.scheme, call.headers.get(b"host"))
-        page = PageScene(scenes, request_id, base_url, next_cursor)
+        page = PageScene(scenes, request_id, call.head.base_url, next_cursor)
         reply = Reply(compiled.status, compiled.replies[scenario.dialect or self._dialect].render(page))
         return Answer(reply, None, None, befallen)
 
@@ -310,21 +308,10 @@ class Endpoint:
         return tasks[:size], tasks[size - 1].id if len(tasks) > size else None
 
     def _check_rate(self, call: Call, scenario: Scenario, befallen: Befallen | None) -> None:
-        if scenario.limits is not None and (usage := call.world.capacity.usage(scenario)) is not None:
+        if (usage := call.world.capacity.usage(scenario)) is not None:
             shortage = usage.request(call.compiled.role, call.compiled.task_type, call.world.clock)
             if shortage is not None:
                 raise self._short(shortage, scenario, befallen)
-
-    def _base_url(self, scheme: str, host: bytes | None) -> str:
-        """The address that the client called: the media of its results are there too."""
-        known = self._base_urls.get((scheme, host))
-        if known is None:
-            good = host is not None and _HOST.fullmatch(host)
-            known = self._media_base_url or (f"{scheme}://{host.decode()}" if good and host else self.own_base_url)
-            if len(self._base_urls) >= _KNOWN_HOSTS_MAX:
-                self._base_urls.clear()
-            self._base_urls[scheme, host] = known
-        return known
 
     # What goes wrong
 
@@ -351,18 +338,15 @@ class Endpoint:
             first=first,
         )
 
-    def _spoiled(
-        self, world: World, incoming: Incoming, compiled: Compiled | None, answer: Answer, befallen: Befallen
-    ) -> Answer:
-        assert compiled is not None
+    def _spoiled(self, world: World, incoming: Incoming, head: Head, answer: Answer, befallen: Befallen) -> Answer:
+        assert head.compiled is not None
         told = {"journal": world.journal.next_number, **(answer.explanation or {}), **befallen.told}
         own = tuple(header for header in answer.reply.headers if header[0] != HEADER)
         status = befallen.happening.status or answer.reply.status
         reply = msgspec.structs.replace(answer.reply, status=status, headers=(*own, *self._headers(told)))
-        template = compiled.replies[befallen.scenario.dialect or self._dialect]
+        template = head.compiled.replies[befallen.scenario.dialect or self._dialect]
         places = template.places("$task.status")
-        base_url = self._base_url(incoming.scheme, dict(incoming.headers).get(b"host"))
-        reply = spoiled(reply, befallen, around(world, befallen.role, incoming, places, base_url))
+        reply = spoiled(reply, befallen, around(world, befallen.role, incoming, places, head.base_url))
         return msgspec.structs.replace(answer, reply=reply, explanation=told)
 
     def _violated(self, compiled: Compiled, violations: list[Violation], warnings: list[Violation]) -> Refused:
@@ -410,12 +394,20 @@ class Endpoint:
     def _headers(self, explanation: dict[str, Any] | None) -> tuple[tuple[bytes, bytes], ...]:
         return ((HEADER, to_header(explanation)),) if explanation is not None and self._explain else ()
 
-    def _path_explanation(self, incoming: Incoming) -> dict[str, Any]:
-        return {
-            "came": incoming.path[:200].decode("ascii", "replace"),
-            "do": "use one of these paths, or add a prefix with --mount",
-            "paths": self.program.routes.paths,
-        }
+    def _nowhere(self, incoming: Incoming) -> Refused:
+        match = self.program.routes.match(incoming.path)
+        if match is None:
+            explanation = {
+                "came": incoming.path[:200].decode("ascii", "replace"),
+                "do": "use one of these paths, or add a prefix with --mount",
+                "paths": self.program.routes.paths,
+            }
+            return Refused("path-unknown", explanation)
+        return Refused(
+            "method-unknown",
+            {"came": incoming.method, "allowed": match.allow, "do": "use an allowed method"},
+            headers=((b"allow", match.allow.encode()),),
+        )
 
     def _unknown_task_explanation(
         self, world: World, compiled: Compiled, name: str | None, task: Task | None

@@ -18,14 +18,9 @@ class Incoming(msgspec.Struct, frozen=True, gc=False):
     scheme: str = "http"
 
 
-class Head(msgspec.Struct, frozen=True, gc=False):
-    """What was read in a head that came in one piece with its body, and asked to keep the connection."""
-
-    method: str
-    path: bytes
-    query: bytes
-    headers: Headers
-    body_bytes: int
+def with_body(incoming: Incoming, body: bytes) -> Incoming:
+    """Return a request with the same head and another body."""
+    return Incoming(incoming.method, incoming.path, incoming.query, incoming.headers, body, incoming.scheme)
 
 
 class Wire(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

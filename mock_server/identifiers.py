@@ -3,16 +3,16 @@
 import hashlib
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
 from typing import Literal
+
+import msgspec
 
 # So many possible ids that a million drawn ones are all different.
 _TEXT_BITS_MIN = 60
 
 
-@dataclass(frozen=True, slots=True)
-class IdFormat:
+class IdFormat(msgspec.Struct, frozen=True):
     """What the ids of a provider look like.
 
     `digits` are rising decimal numbers of `length` digits; `uuid` is version 4; `text` is the `prefix`, and `length`

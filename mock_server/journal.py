@@ -78,15 +78,18 @@ class Journal:
         operation: str | None,
         task_id: str | None,
         explanation: dict[str, Any] | None,
+        *,
+        head_bytes: int,
     ) -> None:
-        """Record a request with its reply, or with None where the client left before it was answered."""
+        """Record a request with its reply, or with None where the client left before it was answered.
+
+        `head_bytes` is how much is kept of its head.
+        """
         self._exchanges[operation, reply.status if reply else 0] += 1
         cut = False
         if len(incoming.body) > KEPT_BODY_BYTES_MAX or (reply and len(reply.body) > KEPT_BODY_BYTES_MAX):
             incoming, reply, cut = *_shortened(incoming, reply), True
-        size = _ENTRY_BYTES + len(incoming.path) + len(incoming.query) + len(incoming.body)
-        for name, value in incoming.headers:
-            size += len(name) + len(value)
+        size = _ENTRY_BYTES + head_bytes + len(incoming.body)
         if reply is not None:
             size += len(reply.body)
         if explanation is not None:

@@ -12,7 +12,6 @@ Nothing here knows about clocks, requests or replies.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
@@ -24,8 +23,7 @@ Final = Literal["success", "failure", "cancelled"]
 NEVER_MS = 1 << 62
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(msgspec.Struct, frozen=True):
     """One row of the lifecycle table: where a task may go from here, or how it has ended."""
 
     name: str
@@ -41,8 +39,7 @@ class Step(msgspec.Struct, frozen=True, gc=False):
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(msgspec.Struct, frozen=True):
     """The steps that a task takes, first to last, and the shortest and longest time it stays on each but the last."""
 
     steps: tuple[Step, ...]

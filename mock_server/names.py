@@ -1,6 +1,5 @@
 """What to say where somebody wrote a name that there is not: the nearest one, else those there are."""
 
-import difflib
 from collections.abc import Iterable
 
 # A longer list helps nobody; a longer name is no slip of the pen.
@@ -10,6 +9,9 @@ _NAME_CHARACTERS_MAX = 100
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """Return a hint such as `did you mean page?`, or `there are page, kling` where nothing is near."""
+    # Only a mistake needs it, and a start without one is quicker.
+    import difflib
+
     known = list(names)
     near = difflib.get_close_matches(name[:_NAME_CHARACTERS_MAX], known, 1)
     if near:

@@ -1,8 +1,9 @@
 """Problems: the refusals a provider can make, as the spec lists them; and the exception that leads to one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
+
+import msgspec
 
 # When to send the same request again: never, after backing off, or at once for reads alone (a submit may have worked).
 Retry = Literal["never", "backoff", "reads"]
@@ -29,8 +30,7 @@ REFUSALS: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """One refusal: HTTP status, body template, whether a retry helps, and where this is known from."""
 
     name: str

@@ -4,9 +4,10 @@ Compiling also tries the spec out: each of its examples is submitted, each reply
 and a reply that does not fit its own schema is an error with file and line. So a twin that starts keeps its contract.
 """
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
+
+import msgspec
 
 from mock_server.compiled import compile_operation
 from mock_server.dialects import choose_dialect, document_in
@@ -82,5 +83,5 @@ def _compile_problems(spec: Spec) -> dict[str, dict[str, tuple[Problem, Template
             if refusal is not None:
                 said = compile_problem(spec, refusal.body, refusal.pointer, template)
                 status = problem.status if refusal.status is None else refusal.status
-                compiled[dialect.name][name] = (dataclasses.replace(problem, status=status), said)
+                compiled[dialect.name][name] = (msgspec.structs.replace(problem, status=status), said)
     return compiled

@@ -29,7 +29,8 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from mock_server.app import OWN_PREFIX, App
-from mock_server.exchange import Head, Headers, Incoming, Reply, Wire
+from mock_server.exchange import Headers, Incoming, Reply, Wire, with_body
+from mock_server.heads import KnownHead
 from mock_server.journal import Journal
 from mock_server.sending import HELD_SECONDS_MAX, Sending, rendered
 
@@ -96,12 +97,10 @@ class TwinProtocol(HttpToolsProtocol):
             if not self.head_bytes:
                 self.since = self.loop.time()
                 end = data.find(b"\r\n\r\n") + 4
-                head = self.app.known_heads.get(data[:end])
-                if head is not None and len(data) == end + head.body_bytes and self.may_answer and self.held is None:
-                    incoming = Incoming(
-                        head.method, head.path, head.query, head.headers, data[end:], self.scheme or "http"
-                    )
-                    self.put(incoming, self.app.endpoint.answer(incoming), keep_alive=True)
+                known = self.app.known_heads.get(data[:end])
+                if known is not None and len(data) == end + known.body_bytes and self.held is None and self.may_answer:
+                    incoming = with_body(known.incoming, data[end:]) if known.body_bytes else known.incoming
+                    self.put(incoming, self.app.endpoint.answer(incoming, known.head), keep_alive=True)
                     return
             self.head_bytes += len(data)
             if self.head_bytes > HEAD_BYTES_MAX:
@@ -222,8 +221,8 @@ class TwinProtocol(HttpToolsProtocol):
         ):
             if len(self.app.known_heads) >= _KNOWN_HEADS_MAX:
                 self.app.known_heads.clear()
-            known = Head(answered.method, answered.path, answered.query, answered.headers, body_bytes)
-            self.app.known_heads[head] = known
+            incoming = with_body(answered, b"")
+            self.app.known_heads[head] = KnownHead(incoming, body_bytes, self.app.endpoint.heads.read(incoming))
 
     # What goes out
 

@@ -25,7 +25,7 @@ from mock_server.pointers import parse, reader
 from mock_server.schemas import compile_schema, missing_member
 from mock_server.spec import ROLES, Delivery, Spec, TaskType
 from mock_server.task import Task
-from mock_server.templates import Expression, Language, Template, TemplateError
+from mock_server.templates import Expression, Language, Template, TemplateError, inline
 
 # Below this path the twin serves what is its own; no provider has it.
 MEDIA_PATH = "/_mock/media"
@@ -94,6 +94,10 @@ class Replies:
             if callback is not None:
                 shape = dialect.callbacks.get(task_type.name)
                 self.callbacks[dialect.name] = compiled("", shape.body, shape.pointer) if shape else callback
+        self._nothing: tuple[Any, ...] | None = None
+        self._repeated = frozenset(parts[0] for parts in self._inputs if parts)
+        if () not in self._inputs:
+            self._nothing = self.inputs({})
 
     def _input_index(self, pointer: str) -> int:
         parts = parse(pointer)
@@ -102,6 +106,9 @@ class Replies:
 
     def inputs(self, body: Any) -> tuple[Any, ...]:
         """Return the parts of a request's body that its replies will repeat."""
+        if self._nothing is not None and body.__class__ is dict and self._repeated.isdisjoint(body):
+            # Nearly every body says none of them, and what is kept of it is the same for all.
+            return self._nothing
         return tuple([read(body) for read in self._inputs.values()])
 
 
@@ -124,8 +131,8 @@ def _compiled(spec: Spec, source: Any, language: Language, pointer: Pointer) -> 
 
 def _problem_language(usual: Template | None) -> Language:
     names = {
-        "$mock.request_id": Expression(lambda scene: scene.request_id),
-        "$problem.detail": Expression(lambda scene: scene.detail),
+        "$mock.request_id": inline("scene.request_id"),
+        "$problem.detail": inline("scene.detail"),
     }
     if usual is not None:
         names["$problem.body"] = Expression(lambda scene: usual.render(scene).decode())
@@ -156,7 +163,7 @@ def _task_language(spec: Spec, task_type: TaskType, input_index: Callable[[str],
         if reason := missing_member(request, parse(pointer)):
             raise ValueError(reason)
         index = input_index(pointer)
-        return Expression(lambda scene: scene.task.inputs[index], optional=True)
+        return inline(f"scene.task.inputs[{index}]", optional=True)
 
     def whole_body(rest: str) -> Expression:
         if rest:
@@ -172,23 +179,23 @@ def _task_language(spec: Spec, task_type: TaskType, input_index: Callable[[str],
         return expression
 
     names = {
-        "$task.id": Expression(lambda scene: scene.task.id),
-        "$task.external_id": Expression(lambda scene: scene.task.external_id, optional=True),
-        "$task.status": Expression(lambda scene: scene.task.plan.steps[scene.step].status),
-        "$task.status_message": Expression(lambda scene: scene.task.plan.steps[scene.step].message),
-        "$task.succeeded": Expression(lambda scene: scene.task.plan.steps[scene.step].final == "success"),
-        "$task.failed": Expression(lambda scene: scene.task.plan.steps[scene.step].final == "failure"),
-        "$task.cancelled": Expression(lambda scene: scene.task.plan.steps[scene.step].final == "cancelled"),
-        "$task.created_at_ms": Expression(lambda scene: scene.task.created_at_ms),
-        "$task.updated_at_ms": Expression(lambda scene: scene.task.plan.at_ms[scene.step]),
+        "$task.id": inline("scene.task.id"),
+        "$task.external_id": inline("scene.task.external_id", optional=True),
+        "$task.status": inline("scene.task.plan.steps[scene.step].status"),
+        "$task.status_message": inline("scene.task.plan.steps[scene.step].message"),
+        "$task.succeeded": inline('scene.task.plan.steps[scene.step].final == "success"'),
+        "$task.failed": inline('scene.task.plan.steps[scene.step].final == "failure"'),
+        "$task.cancelled": inline('scene.task.plan.steps[scene.step].final == "cancelled"'),
+        "$task.created_at_ms": inline("scene.task.created_at_ms"),
+        "$task.updated_at_ms": inline("scene.task.plan.at_ms[scene.step]"),
         "$task.ended_at_ms": Expression(_ended_at_ms, optional=True),
         "$task.units": Expression(lambda scene: units(scene.task), optional=True),
         "$result.id": Expression(lambda scene: derived_uuid(scene.task.id)),
         "$result.url": Expression(lambda scene: _result_url(scene, ".mp4")),
         "$result.watermark_url": Expression(lambda scene: _result_url(scene, "-watermark.mp4")),
-        "$result.duration": Expression(lambda scene: scene.task.media and scene.task.media.duration, optional=True),
-        "$mock.request_id": Expression(lambda scene: scene.request_id),
-        "$mock.base_url": Expression(lambda scene: scene.task.base_url),
+        "$result.duration": inline("scene.task.media and scene.task.media.duration", optional=True),
+        "$mock.request_id": inline("scene.request_id"),
+        "$mock.base_url": inline("scene.task.base_url"),
     }
     for moment in ("created", "updated", "ended"):
         names |= _other_units(f"$task.{moment}_at", names[f"$task.{moment}_at_ms"])

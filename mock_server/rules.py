@@ -7,8 +7,9 @@ one validator does all the work; rules of severity `warn` go into a second schem
 
 import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
+
+import msgspec
 
 from mock_server.spec import Operation, ProfileEntry, Source, Spec, best_confidence, source_names
 
@@ -18,8 +19,7 @@ Severity = Literal["refuse", "warn"]
 _STRUCTURE = frozenset(("properties", "items", "description", "title", "default", "examples", "allOf"))
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """A constraint across fields: what it says, where it is known from, and when it holds."""
 
     id: str
@@ -38,8 +38,7 @@ class Rule:
     arguments: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(msgspec.Struct, frozen=True):
     """How much is enforced: facts of the kept confidences, as they stood on `date`."""
 
     entry: ProfileEntry
@@ -59,8 +58,7 @@ class Profile:
         return (not self.date or rule.since <= self.date) and (not rule.until or self.date < rule.until)
 
 
-@dataclass(frozen=True, slots=True)
-class Enforced:
+class Enforced(msgspec.Struct, frozen=True):
     """A request schema as a profile enforces it.
 
     `schema["allOf"][n]` is the schema of `rules[n]`, and the same for `warnings` and `warning_rules`.

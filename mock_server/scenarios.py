@@ -11,8 +11,9 @@ may stand in a file is for `scenario_reader.py`, where files are found for `cata
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+import msgspec
 
 from mock_server.callback_faults import CallbackFault
 from mock_server.faults import Fault
@@ -20,8 +21,7 @@ from mock_server.faults.latency import Latency
 from mock_server.lifecycle import Way
 
 
-@dataclass(frozen=True, slots=True)
-class Happening:
+class Happening(msgspec.Struct, frozen=True):
     """What befalls a request: it is refused with a problem, its reply is spoiled by faults, it takes long.
 
     With a `chance` below 1 it may come to nothing. `stores` tells whether a submit creates its task. A refusal has a
@@ -37,8 +37,7 @@ class Happening:
     chance: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
+class Script(msgspec.Struct, frozen=True):
     """What happens on the attempts of one operation, each thing from its first attempt to its last (None: no end)."""
 
     steps: tuple[tuple[int, int | None, Happening], ...]
@@ -55,8 +54,7 @@ class Script:
         return not self.steps or ((last := self.steps[-1][1]) is not None and attempts >= last)
 
 
-@dataclass(frozen=True, slots=True)
-class Outage:
+class Outage(msgspec.Struct, frozen=True):
     """What befalls requests at certain times, counted from when the scenario began in a world."""
 
     happening: Happening
@@ -75,8 +73,7 @@ class Outage:
         return self.for_ms is None or since_ms < self.for_ms
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(msgspec.Struct, frozen=True):
     """How many requests of these roles a world may make in a window, and how a refusal says when to come back."""
 
     requests: int
@@ -85,8 +82,7 @@ class Rate:
     retry_after: Literal["seconds", "date", "none"]
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """What the provider can take from one world; None is no limit. `parallel` tasks are worked on at once."""
 
     concurrency: int | None = None
@@ -95,8 +91,7 @@ class Limits:
     parallel: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CallbackStory:
+class CallbackStory(msgspec.Struct, frozen=True):
     """Which callbacks are sent, how often each is tried, and how they misbehave; None is as the spec has it."""
 
     statuses: tuple[str, ...] | None = None
@@ -106,8 +101,7 @@ class CallbackStory:
     faults: tuple[CallbackFault, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Scenario:
+class Scenario(msgspec.Struct, frozen=True):
     """A named story.
 
     `ways` has for each type of task the way that its tasks take; with several shares, one is drawn for each task.
@@ -118,8 +112,8 @@ class Scenario:
     name: str
     about: str
     ways: tuple[tuple[float, Mapping[str, Way]], ...]
-    scripts: Mapping[str, Script] = field(default_factory=dict)
-    latencies: Mapping[str, Latency] = field(default_factory=dict)
+    scripts: Mapping[str, Script] = msgspec.field(default_factory=dict)
+    latencies: Mapping[str, Latency] = msgspec.field(default_factory=dict)
     outages: tuple[Outage, ...] = ()
     limits: Limits | None = None
     callbacks: CallbackStory = CallbackStory()
@@ -127,10 +121,10 @@ class Scenario:
     expires_ms: int | None = None
     seen: str = ""
     # Whether nothing befalls its requests: only the lifecycle of its tasks may be special. Each request asks.
-    plain: bool = field(init=False)
+    plain: bool = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "plain", not (self.scripts or self.latencies or self.outages))
+        msgspec.structs.force_setattr(self, "plain", not (self.scripts or self.latencies or self.outages))
 
     def way(self, task_type: str, chance: float) -> Way:
         """Return the way of a task; `chance`, below 1, chooses among several."""

@@ -1,17 +1,17 @@
 """How a twin is set up: every setting with its default, checked when it is made."""
 
-from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+import msgspec
+
 # Two pictures of the documented 10 MB each in Base64, with room to spare.
 BODY_BYTES_MAX = 32 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of a twin. Raises ValueError, naming the setting, for a value that cannot be."""
 
     host: str = "127.0.0.1"

@@ -4,8 +4,9 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import msgspec
 
 from mock_server.document import Document, Pointer
 from mock_server.identifiers import IdFormat
@@ -20,8 +21,7 @@ Paces = Mapping[str, tuple[int, int]]
 CONFIDENCES = ("documented-by-provider", "documented-by-vendor", "observed", "assumed")
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """Where facts are known from, and how sure they are for it."""
 
     name: str
@@ -30,8 +30,7 @@ class Source:
     confidence: str
 
 
-@dataclass(frozen=True, slots=True)
-class AuthScheme:
+class AuthScheme(msgspec.Struct, frozen=True):
     """In which header a key comes, after which word (perhaps none), and which claim of a JWT stands for it."""
 
     header: str = "authorization"
@@ -48,8 +47,7 @@ class AuthScheme:
         return f"{self.header_name}: {self.word} {key}" if self.word else f"{self.header_name}: {key}"
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """A reason for which a task can fail, as the provider words it, and how fast."""
 
     name: str
@@ -58,16 +56,14 @@ class Failure:
     sources: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Concurrency:
+class Concurrency(msgspec.Struct, frozen=True):
     """With which problem the provider refuses one task too many at once; counted apart for each value of `per`."""
 
     per: str | None
     problem: str
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """Which parts of the request choose the video that a task ends in, and how long it is there, if not always."""
 
     seconds: str | None
@@ -77,8 +73,7 @@ class Result:
     expires_after_ms: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Paging:
+class Paging(msgspec.Struct, frozen=True):
     """How a list is read page by page: by the number of the page, or by a cursor that each page gives for the next.
 
     `page`, `cursor` and a `size` in text are names of query parameters; a `size` in number is that of every page.
@@ -89,8 +84,7 @@ class Paging:
     size: str | int = 30
 
 
-@dataclass(frozen=True, slots=True)
-class TaskType:
+class TaskType(msgspec.Struct, frozen=True):
     """One type of task.
 
     `directive` is the part of the body where a client may name its scenario; `cancel_finished` the problem that
@@ -121,8 +115,7 @@ class TaskType:
         return "query" if role == "cancel" and "query" in self.replies else "submit"
 
 
-@dataclass(frozen=True, slots=True)
-class EventFilter:
+class EventFilter(msgspec.Struct, frozen=True):
     """Where in the body a client names the callbacks it wants, and what statuses each name stands for.
 
     `otherwise` are the statuses that are sent where it names none.
@@ -133,8 +126,7 @@ class EventFilter:
     otherwise: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True):
     """How callbacks are sent: to which address, when, how often tried, signed or not, with which body."""
 
     url: str
@@ -148,8 +140,7 @@ class Delivery:
     pointer: Pointer
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(msgspec.Struct, frozen=True):
     """One method and path. `status` is the HTTP status of its success."""
 
     id: str
@@ -172,8 +163,7 @@ class Operation:
         return next((self.response_schemas[key] for key in keys if key in self.response_schemas), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(msgspec.Struct, frozen=True):
     """How a dialect says one thing: the template, and the schema that it keeps, as it stands and resolved."""
 
     body: Any
@@ -182,8 +172,7 @@ class Shape:
     pointer: Pointer
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True):
     """How a dialect says a problem: perhaps with another HTTP status, and with which body."""
 
     status: int | None
@@ -191,8 +180,7 @@ class Refusal:
     pointer: Pointer
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
+class Dialect(msgspec.Struct, frozen=True):
     """One wire shape of the same answers. What it does not say is said as in the default dialect.
 
     `replies` are by task type and role, `callbacks` by task type. `otherwise` is how problems are said that have no
@@ -201,9 +189,9 @@ class Dialect:
 
     name: str
     about: str = ""
-    replies: Mapping[str, Mapping[str, Shape]] = field(default_factory=dict)
-    callbacks: Mapping[str, Shape] = field(default_factory=dict)
-    problems: Mapping[str, Refusal] = field(default_factory=dict)
+    replies: Mapping[str, Mapping[str, Shape]] = msgspec.field(default_factory=dict)
+    callbacks: Mapping[str, Shape] = msgspec.field(default_factory=dict)
+    problems: Mapping[str, Refusal] = msgspec.field(default_factory=dict)
     otherwise: Refusal | None = None
     problem_schema: tuple[Any, Any] | None = None
 
@@ -213,8 +201,7 @@ class Dialect:
         return own.get(role) or (None if role in task_type.replies else own.get(task_type.reply_for(role)))
 
 
-@dataclass(frozen=True, slots=True)
-class ProfileEntry:
+class ProfileEntry(msgspec.Struct, frozen=True):
     """A profile as the spec lists it: facts of which confidence it keeps."""
 
     name: str
@@ -222,8 +209,7 @@ class ProfileEntry:
     keeps: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(msgspec.Struct, frozen=True):
     """Everything that the file says."""
 
     document: Document
@@ -240,6 +226,10 @@ class Spec:
     dialects: Mapping[str, Dialect]
     default_dialect: str
     sources: Mapping[str, Source]
+
+    def __repr__(self) -> str:
+        """The whole file would say no more, at great length."""
+        return f"<Spec {self.title!r} of {self.document.path.name}>"
 
 
 def source_names(value: Any) -> tuple[str, ...]:

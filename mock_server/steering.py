@@ -5,7 +5,8 @@ well. Reading moves no task, but it moves these counters.
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+
+import msgspec
 
 from mock_server.scenarios import Happening, Scenario
 
@@ -15,8 +16,7 @@ COUNTERS_MAX = 100_000
 _BEGINNINGS_MAX = 1_000
 
 
-@dataclass(slots=True)
-class Armed:
+class Armed(msgspec.Struct):
     """A scenario that the control API gave a world: for so many plays, or until it is taken back (None).
 
     One play is over when the scenario's list of submits is at its end and a task has been stored.
@@ -27,13 +27,12 @@ class Armed:
     stored: bool = False
 
 
-@dataclass(slots=True)
-class Steering:
+class Steering(msgspec.Struct):
     """The scenarios of one world."""
 
     armed: Armed | None = None
-    _counts: OrderedDict[tuple[str, str, str], int] = field(default_factory=OrderedDict)
-    _began_ms: dict[str, int] = field(default_factory=dict)
+    _counts: OrderedDict[tuple[str, str, str], int] = msgspec.field(default_factory=OrderedDict)
+    _began_ms: dict[str, int] = msgspec.field(default_factory=dict)
 
     def arm(self, scenario: Scenario, times: int | None, now_ms: int) -> None:
         """Give the next tasks a scenario, from its first attempt on: for `times` plays, or always (None)."""

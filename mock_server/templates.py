@@ -16,7 +16,8 @@ What expressions there are, and what they read, is told by the caller: this file
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from functools import lru_cache
+from types import CodeType
 from typing import Any
 
 import msgspec
@@ -39,16 +40,24 @@ Scene = Any
 Getter = Callable[[Scene], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Expression:
-    """How to read one expression from a scene; `optional` where it may have no value."""
+class Expression(msgspec.Struct, frozen=True):
+    """How to read one expression from a scene; `optional` where it may have no value.
+
+    `code` says the same as `read`, as Python over `scene`: where it is given, it stands in the template itself, which
+    is quicker than a call.
+    """
 
     read: Getter
     optional: bool = False
+    code: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Language:
+def inline(code: str, *, optional: bool = False) -> Expression:
+    """Return the expression that this Python over `scene` reads. It is code of ours, never a part of a spec."""
+    return Expression(eval(_compiled(f"lambda scene: {code}")), optional, code)  # noqa: S307
+
+
+class Language(msgspec.Struct, frozen=True):
     """The expressions a template may use.
 
     `names` are the fixed ones. `prefixed` makes those that start with a prefix, such as `$request.body#`, from what
@@ -96,8 +105,7 @@ class Template:
         return self._render(scene)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(msgspec.Struct, frozen=True):
     """A piece of a template: constant bytes, and Python code that gives bytes, in order.
 
     An optional part is one piece of code, which gives None where the part is left out.
@@ -106,18 +114,12 @@ class _Part:
     pieces: tuple[bytes | str, ...]
     optional: bool = False
 
-    @property
-    def code(self) -> str:
-        """The Python expression that gives the whole part."""
-        code = [piece if isinstance(piece, str) else repr(piece) for piece in self.pieces]
-        return code[0] if len(code) == 1 else f"join(({', '.join(code)}))"
-
 
 class _Compiler:
     """Writes a template as one Python expression over `scene`, so that rendering it calls little but what it reads.
 
-    The code has nothing of the template in it but byte strings, written by `repr`; what expressions read is called by
-    names that stand for functions of the language.
+    The code has nothing of the template in it: names stand for its constants, and for the functions of the language.
+    So templates of one form have the same code, and it is compiled once.
     """
 
     def __init__(self, language: Language, names: dict[str, Any] | None = None) -> None:
@@ -128,8 +130,14 @@ class _Compiler:
 
     def function(self, part: _Part) -> Callable[[Scene], bytes]:
         """Return the function that renders a part that is always there."""
-        render: Callable[[Scene], bytes] = eval(f"lambda scene: {part.code}", self.names)  # noqa: S307  See above.
+        compiled = _compiled(f"lambda scene: {self.code(part)}")
+        render: Callable[[Scene], bytes] = eval(compiled, self.names)  # noqa: S307  See above.
         return render
+
+    def code(self, part: _Part) -> str:
+        """Return the Python expression that gives the whole part."""
+        code = [piece if isinstance(piece, str) else self._named(piece) for piece in part.pieces]
+        return code[0] if len(code) == 1 else f"join(({', '.join(code)}))"
 
     def compile(self, source: Any, place: tuple[str | int, ...]) -> _Part:
         """Return the code for a piece of JSON."""
@@ -146,7 +154,7 @@ class _Compiler:
     def _text(self, source: str, place: tuple[str | int, ...]) -> _Part:
         if source.startswith("$"):
             expression = self._expression(source, place)
-            read = f"{self._named(expression.read)}(scene)"
+            read = self._reading(expression)
             if not expression.optional:
                 return _Part((f"encode({read})",))
             value = self._fresh()
@@ -181,16 +189,20 @@ class _Compiler:
         return make(source, place)
 
     def _when(self, source: Mapping[str, Any], place: tuple[str | int, ...]) -> _Part:
-        holds = self._named(self._expression(source["$when"], (*place, "$when")).read)
+        holds = self._reading(self._expression(source["$when"], (*place, "$when")))
         then, otherwise = self.compile(source["$then"], (*place, "$then")), self._else(source, place)
-        return _Part((f"({then.code} if {holds}(scene) else {otherwise.code})",), then.optional or otherwise.optional)
+        return _Part(
+            (f"({self.code(then)} if {holds} else {self.code(otherwise)})",), then.optional or otherwise.optional
+        )
 
     def _value(self, source: Mapping[str, Any], place: tuple[str | int, ...]) -> _Part:
         value, otherwise = self.compile(source["$value"], (*place, "$value")), self._else(source, place)
         if not value.optional:
             raise TemplateError((*place, "$value"), "always has a value: the $else beside it is never used")
         name = self._fresh()
-        return _Part((f"({otherwise.code} if ({name} := {value.code}) is None else {name})",), otherwise.optional)
+        return _Part(
+            (f"({self.code(otherwise)} if ({name} := {self.code(value)}) is None else {name})",), otherwise.optional
+        )
 
     def _match(self, source: Mapping[str, Any], place: tuple[str | int, ...]) -> _Part:
         cases = source["$cases"]
@@ -201,10 +213,10 @@ class _Compiler:
         otherwise = self._else(source, place)
         name = self._fresh()
         code = f"({name} := {self._named(lambda scene: _plain(read(scene)))}(scene), " + "".join(
-            f"{part.code} if {name} == {key!r} else " for key, part in parts.items()
+            f"{self.code(part)} if {name} == {self._named(key)} else " for key, part in parts.items()
         )
         optional = otherwise.optional or any(part.optional for part in parts.values())
-        return _Part((f"{code}{otherwise.code})[1]",), optional)
+        return _Part((f"{code}{self.code(otherwise)})[1]",), optional)
 
     def _else(self, source: Mapping[str, Any], place: tuple[str | int, ...]) -> _Part:
         return (
@@ -241,8 +253,8 @@ class _Compiler:
         for key, part in keyed:
             if part.optional:
                 value = self._fresh()
-                filled = f"{key!r} + {value} + b','" if first else f"{b',' + key!r} + {value}"
-                pieces.append(f"(b'' if ({value} := {part.code}) is None else {filled})")
+                filled = f"{self._named(key)} + {value} + b','" if first else f"{self._named(b',' + key)} + {value}"
+                pieces.append(f"(b'' if ({value} := {self.code(part)}) is None else {filled})")
             else:
                 pieces += [key if first else b"," + key, *part.pieces]
                 first = False
@@ -261,15 +273,23 @@ class _Compiler:
         if not parts:
             return _Part((opening + closing,))
         values = [self._fresh() for _ in parts]
+        if len(parts) == 1:
+            ((key, part),), (value,) = parts, values
+            nothing, start, end = map(self._named, (opening + closing, opening + key, closing))
+            code = f"({nothing} if ({value} := {self.code(part)}) is None else {start} + {value} + {end})"
+            return _Part((code,))
         filled = [
-            f"(None if ({value} := {part.code}) is None else {key!r} + {value})"
+            f"(None if ({value} := {self.code(part)}) is None else {self._named(key)} + {value})"
             for value, (key, part) in zip(values, parts, strict=True)
         ]
         return _Part((opening, f"comma(filter(None, ({', '.join(filled)},)))", closing))
 
-    def _named(self, function: Callable[..., Any]) -> str:
+    def _reading(self, expression: Expression) -> str:
+        return expression.code or f"{self._named(expression.read)}(scene)"
+
+    def _named(self, value: Any) -> str:
         name = self._fresh()
-        self.names[name] = function
+        self.names[name] = value
         return name
 
     def _fresh(self) -> str:
@@ -294,6 +314,11 @@ def _places(source: Any, expression: str, pointer: str) -> Iterator[str]:
                 yield from _places(member, expression, f"{pointer}/*")
             elif not key.startswith("$"):
                 yield from _places(member, expression, f"{pointer}/{key}")
+
+
+@lru_cache(maxsize=1_000)
+def _compiled(code: str) -> CodeType:
+    return compile(code, "<template>", "eval")
 
 
 def _always(text: str) -> Getter:

@@ -13,10 +13,11 @@ import os
 import ssl
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from mock_server.settings import Settings
 
@@ -35,8 +36,7 @@ _VALID = timedelta(days=365)
 _PEM_BYTES_MAX = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Tls:
+class Tls(msgspec.Struct, frozen=True):
     """What the server speaks TLS with. `ca_file` is what a client has to trust, where we know that."""
 
     context: ssl.SSLContext

@@ -70,6 +70,8 @@ class _Trial:
     def __init__(self, spec: Spec, library: Library, replies: Mapping[str, Replies]) -> None:
         self.spec, self.library, self.replies = spec, library, replies
         self.validators: dict[int, Any] = {}
+        # What fits already: many scenes give the same reply.
+        self.fitting: set[tuple[int, bytes]] = set()
 
     def problems(self, dialect: Dialect, problems: Mapping[str, tuple[Problem, Template]]) -> None:
         for name, (problem, template) in problems.items():
@@ -131,13 +133,14 @@ class _Trial:
         )
 
     def fits(self, schema: Any, body: bytes, pointer: Pointer) -> None:
-        if schema is None:
+        if schema is None or (id(schema), body) in self.fitting:
             return
         validator = self.validators.get(id(schema))
         if validator is None:
             validator = self.validators[id(schema)] = compile_schema(self.spec.document, schema, pointer)
         value = msgspec.json.decode(body)
         if validator.is_valid(value):
+            self.fitting.add((id(schema), body))
             return
         error = next(validator.iter_errors(value))
         place = join(tuple(error.instance_path))

@@ -3,7 +3,8 @@
 import functools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from mock_server import guard
 from mock_server.attempts import Attempts, Schedule
@@ -32,8 +33,7 @@ from mock_server.worlds import Bounds, World, Worlds
 _REFUSALS_KEPT = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Twin:
+class Twin(msgspec.Struct, frozen=True):
     """The parts of a running twin that its shells need."""
 
     settings: Settings

@@ -3,7 +3,6 @@
 The usual request is valid, and is only asked whether it is. What exactly is wrong is found out afterwards.
 """
 
-import difflib
 import itertools
 import json
 from collections.abc import Callable, Container, Iterable, Mapping
@@ -58,11 +57,7 @@ class Validation:
         everything = {**enforced.schema, "allOf": [enforced.warnings, *enforced.schema.get("allOf", ())]}
         self._is_flawless = compile_schema(document, everything, place).is_valid
         shape = {key: value for key, value in enforced.schema.items() if key != "allOf"}
-        self._shape = compile_schema(document, shape, place, mask="the value")
-        self._rules, self._warnings = (
-            [(rule, compile_schema(document, rule.schema, place, mask="the value")) for rule in rules]
-            for rules in (enforced.rules, enforced.warning_rules)
-        )
+        self._shape, self._place = shape, place
         self._checks = [_compiled_check(spec, operation, rule) for rule in enforced.checks]
         self._original = operation.body_schema
         self.wire_messages = WireMessages(spec, (*enforced.rules, *enforced.checks), place)
@@ -78,10 +73,7 @@ class Validation:
         warnings: list[Violation] = []
         try:
             if not self._is_flawless(body):
-                errors = itertools.islice(self._shape.iter_errors(body), VIOLATIONS_MAX)
-                found = [self._keyword_violation(error, body) for error in errors]
-                found += self._broken(self._rules, body)
-                warnings = self._broken(self._warnings, body)
+                found, warnings = self._wrong(body)
         except ValueError as error:
             raise NotJson(f"the body is nested too deep to be checked: {error}") from None
         if body.__class__ is dict:
@@ -91,16 +83,27 @@ class Validation:
                     found += [self._rule_violation(rule, body, pointer, came) for pointer, came in broken]
         return found, warnings
 
-    def _broken(self, rules: Iterable[tuple[Rule, Any]], body: Any) -> list[Violation]:
+    def _wrong(self, body: Any) -> tuple[list[Violation], list[Violation]]:
+        """What is wrong with a body that is not flawless; the validators for that are compiled with the first one."""
+        shape = compile_schema(self.spec.document, self._shape, self._place, mask="the value")
+        errors = itertools.islice(shape.iter_errors(body), VIOLATIONS_MAX)
+        found = [self._keyword_violation(error, body) for error in errors]
+        return found + self._broken(self.rules, body), self._broken(self.warning_rules, body)
+
+    def _broken(self, rules: Iterable[Rule], body: Any) -> list[Violation]:
         """One violation for each rule that is broken, however often the body breaks it."""
+        from difflib import get_close_matches
+
         broken = []
-        for rule, validator in rules:
+        for rule in rules:
+            # It is sound, as a part of what every body is checked against; alone it is compiled for a wrong one.
+            validator = compile_schema(self.spec.document, rule.schema, self._place, mask="the value")
             if not validator.is_valid(body):
                 error = next(validator.iter_errors(body))
                 unknown = getattr(error.kind, "unexpected", ())[:1]
                 pointer = join((*error.instance_path, *unknown))
                 violation = self._rule_violation(rule, body, pointer, MISSING)
-                if unknown and (near := difflib.get_close_matches(unknown[0], self._original["properties"], 1)):
+                if unknown and (near := get_close_matches(unknown[0], self._original["properties"], 1)):
                     violation = msgspec.structs.replace(violation, allowed=f"{rule.message} Is {near[0]} meant?")
                 broken.append(violation)
         return broken

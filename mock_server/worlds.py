@@ -2,7 +2,8 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from mock_server.capacity import Capacity
 from mock_server.clock import Clock
@@ -17,8 +18,7 @@ from mock_server.store import Room, Store
 from mock_server.tally import Tally
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(msgspec.Struct, frozen=True):
     """How much is kept, over all worlds."""
 
     # A key for each test of a large suite, with room to look at the last ones.

@@ -12,8 +12,15 @@ def make(arguments: Mapping[str, Any]) -> Callable[[Any, str | None, Container[s
     lists = [reader(parse(pointer)) for pointer in pointers]
     beside = reader(parse(arguments["beside"]))
     alone_max, beside_max = int(arguments["at-most"]), int(arguments["at-most-beside"])
+    surely_kept = min(alone_max, beside_max)
 
     def check(body: Any, external_id: str | None, used: Container[str]) -> list[tuple[str, Any]]:
+        count = 0
+        for read in lists:
+            if (value := read(body)).__class__ is list:
+                count += len(value)
+        if count <= surely_kept:
+            return []
         counts = [len(value) if (value := read(body)).__class__ is list else 0 for read in lists]
         beside_it = beside(body)
         most = beside_max if beside_it.__class__ is list and beside_it else alone_max

@@ -9,7 +9,6 @@ import hmac
 import logging
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Literal, TypeVar
 
@@ -82,8 +81,7 @@ class Asked:
 JSON = "application/json"
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(msgspec.Struct, frozen=True):
     """One method and path. `query` names the parameters that it takes; with None any are taken, and ignored."""
 
     method: str

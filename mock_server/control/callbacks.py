@@ -6,10 +6,10 @@ journal. So a delivery that has ended is listed for as long as the journal has a
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, get_args
 
+import msgspec
 from starlette.responses import Response
 
 from mock_server.control.asking import shown
@@ -22,12 +22,11 @@ from mock_server.outbox import Delivery
 _STATES = ("booked", "under-way", *(each for each in get_args(Outcome) if each != "failed"), "given-up")
 
 
-@dataclass(slots=True)
-class _Known:
+class _Known(msgspec.Struct):
     """What is known of one delivery."""
 
     id: str
-    attempts: list[Attempt] = field(default_factory=list)
+    attempts: list[Attempt] = msgspec.field(default_factory=list)
     booked: Delivery | None = None
     under_way: bool = False
 

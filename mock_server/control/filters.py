@@ -1,8 +1,9 @@
 """Which journal entries a query asks for. A filter that nothing could ever pass is refused."""
 
-from dataclasses import dataclass
 from typing import Literal, get_args
 from urllib.parse import unquote
+
+import msgspec
 
 from mock_server.control.asking import BadInput, Query
 from mock_server.exchange import Exchange
@@ -21,8 +22,7 @@ NAMES = ("kind", *_OF_EXCHANGES, "http_status", "task_id", "external_id", *_OF_C
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY")
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(msgspec.Struct, frozen=True):
     """What an entry must have to be asked for; None asks nothing of it."""
 
     kind: Kind | None = None

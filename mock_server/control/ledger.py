@@ -3,10 +3,10 @@
 What a failed task costs is not known of the provider; here it costs nothing, and the answer says that this is assumed.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from starlette.responses import Response
 
 from mock_server.control.base import Asked, in_turns
@@ -15,8 +15,7 @@ from mock_server.lifecycle import step_index
 from mock_server.task import Task
 
 
-@dataclass(slots=True)
-class _Account:
+class _Account(msgspec.Struct):
     tasks: int = 0
     succeeded: int = 0
     failed: int = 0

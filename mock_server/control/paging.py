@@ -1,6 +1,6 @@
 """Long lists, page by page: `page` counts from 1, `limit` is how many stand on one."""
 
-from dataclasses import dataclass
+import msgspec
 
 from mock_server.control.asking import Query
 
@@ -11,8 +11,7 @@ LIMIT_MAX = 1_000
 _PAGE_MAX = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Paging:
+class Paging(msgspec.Struct, frozen=True):
     """Which part of a list is asked for."""
 
     page: int

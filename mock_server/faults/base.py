@@ -1,7 +1,6 @@
 """What every fault has: its name, what it makes of a reply, and what it does to the read behind it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
@@ -29,8 +28,7 @@ class Around(msgspec.Struct, frozen=True, gc=False):
         return int(self.draw() * count)
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(msgspec.Struct, frozen=True):
     """One deliberate misbehaviour.
 
     `reads` says what a query sees: the task as it is `now`, as it was at `first`, or `nothing`. A fault that needs a

@@ -22,7 +22,9 @@ def write(
     explanation: dict[str, Any] | None = None,
 ) -> None:
     incoming = Incoming("POST", path, query, headers or [], body)
-    journal.exchange(0, incoming, None if answer is None else Reply(200, answer), "op", None, explanation)
+    reply = None if answer is None else Reply(200, answer)
+    head_bytes = len(path) + len(query) + sum(len(name) + len(value) for name, value in incoming.headers)
+    journal.exchange(0, incoming, reply, "op", None, explanation, head_bytes=head_bytes)
 
 
 def numbers(journal: Journal) -> list[int]:

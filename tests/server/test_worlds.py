@@ -117,7 +117,7 @@ def test_a_closed_world_gives_its_room_back() -> None:
     house = House()
     world = house.worlds.open("a")
     world.store.add(TASK)
-    world.journal.exchange(0, Incoming("GET", b"/", b"", [], b""), None, None, None, None)
+    world.journal.exchange(0, Incoming("GET", b"/", b"", [], b""), None, None, None, None, head_bytes=1)
     assert (house.task_room.used > 0, house.journal_room.used > 0) == (True, True)
     house.worlds.close(world)
     assert (house.task_room.used, house.journal_room.used, world.closed) == (0, 0, True)
