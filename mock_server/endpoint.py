@@ -16,10 +16,11 @@ import msgspec
 
 from mock_server.auth import Auth
 from mock_server.befalling import Befallen, around, befall, spoiled
+from mock_server.bodies import Bodies
 from mock_server.callback_plan import Case, first_of, plan_deliveries
 from mock_server.choosing import Chooser
 from mock_server.compiled import Compiled
-from mock_server.decoding import NotJson, WrongMediaType, check_media_type, decode_body
+from mock_server.decoding import NotJson, WrongMediaType, check_media_type
 from mock_server.ending import end_task
 from mock_server.exchange import First, Incoming, Reply, Wire
 from mock_server.explanation import HEADER, to_header
@@ -89,6 +90,7 @@ class Endpoint:
         self._dialect, self._explain = program.dialect, explain
         self._callback_refusal = callback_refusal
         self._polls = Polls()
+        self._bodies = {each.id: Bodies(each.submission) for each in program.operations if each.submission is not None}
         self._act = {"submit": self._submit, "query": self._query, "list": self._list, "cancel": self._cancel}
 
     def answer(self, incoming: Incoming, head: Head | None = None) -> Reply:
@@ -164,15 +166,14 @@ class Endpoint:
         assert submission is not None
         try:
             hint = check_media_type(head.headers.get(b"content-type"), head.headers.get(b"content-encoding"))
-            body = decode_body(call.incoming.body)
-            external_id = submission.external_id(body)
-            violations, warnings = submission.validation.check(body, external_id, world.store.external_ids)
+            said = self._bodies[compiled.id].read(call.incoming.body, world.store.external_ids)
         except WrongMediaType as error:
             raise Refused("media-type-wrong", {"at": "headers", "reason": str(error)}, detail=str(error)) from None
         except NotJson as error:
             raise Refused("body-not-json", {"at": "body", "reason": str(error)}, detail=str(error)) from None
-        if violations:
-            raise self._violated(compiled, violations, warnings)
+        if said.violations:
+            raise self._violated(compiled, said.violations, said.warnings)
+        body = said.body
         scenario = self.scenarios.for_submit(world, call.incoming, head, lambda: submission.directive(body))
         now_ms = world.clock.now_ms()
         befallen = befall(world, scenario, "submit", "", now_ms)
@@ -191,17 +192,16 @@ class Endpoint:
         task_id = world.task_ids[task_type.name]()
         if usage is not None:
             plan = usage.planned(plan, task_id)
-        media, note = submission.media(body)
-        notes = [each for each in (hint, note) if each]
+        notes = [each for each in (hint, said.note) if each]
         task = Task(
             task_id,
-            external_id,
+            said.external_id,
             task_type.name,
             now_ms,
             plan,
             call.incoming.body,
-            submission.inputs(body),
-            media,
+            said.inputs,
+            said.media,
             head.base_url,
             None if scenario is self.scenarios.default else scenario,
         )
@@ -210,7 +210,7 @@ class Endpoint:
         if usage is not None:
             usage.take(task, task_type, group)
         first = None
-        if submission.delivery is not None and (url := submission.callback_url(body)) is not None:
+        if submission.delivery is not None and (url := said.callback_url) is not None:
             case = Case(task, task_type, url, world.tag, world.callback_chance)
             deliveries = plan_deliveries(case, submission.callback_statuses(body), scenario.callbacks)
             world.outbox.book_all(deliveries)
@@ -225,7 +225,9 @@ class Endpoint:
         # What is answered is the task as it was created, however soon it moves on.
         template = compiled.replies[scenario.dialect or self._dialect]
         reply = template.render(Scene(task, 0, world.tag, world.request_id()))
-        explanation = self._hints(world, notes, warnings, task.scenario) if notes or warnings or task.scenario else None
+        explanation = None
+        if notes or said.warnings or task.scenario is not None:
+            explanation = self._hints(world, notes, said.warnings, task.scenario)
         return Answer(Reply(compiled.status, reply, self._headers(explanation)), task.id, explanation, befallen, first)
 
     def _query(self, call: Call) -> Answer:
