@@ -176,7 +176,7 @@ class Endpoint:
         body = said.body
         scenario = self.scenarios.for_submit(world, call.incoming, head, lambda: submission.directive(body))
         now_ms = world.clock.now_ms()
-        befallen = befall(world, scenario, "submit", "", now_ms)
+        befallen = None if scenario.plain else befall(world, scenario, "submit", "", now_ms)
         if befallen is not None and not befallen.happening.stores:
             world.steering.submitted(scenario, stored=False)
             raise self._refused_by(befallen)
