@@ -8,7 +8,7 @@ from mock_server.catalogue import Catalogue
 from mock_server.document import SpecError
 from mock_server.program import Program
 from mock_server.resources import resource
-from mock_server.scenario_files import parse_reference
+from mock_server.scenario_files import ScenarioFile, parse_reference
 from mock_server.scenario_form import ScenarioError
 
 
@@ -201,3 +201,8 @@ def test_a_scenario_that_builds_on_nothing_sound_is_named(
 def test_every_file_that_comes_with_the_project_says_what_its_parameters_are(catalogue: Catalogue, path: Path) -> None:
     for each in catalogue.entries():
         assert all(parameter.about for parameter in each.parameters), each.name
+
+
+@pytest.mark.parametrize("path", sorted(resource("fixtures/scenarios").glob("*.yaml")), ids=lambda path: path.stem)
+def test_each_of_our_own_files_is_of_the_form(path: Path) -> None:
+    ScenarioFile(path)
