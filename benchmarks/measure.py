@@ -67,7 +67,7 @@ def speeds(
 
 def _requests(server: Running, submission: Submission) -> dict[str, list[bytes]]:
     queries = [submission.query(fetch(server.port, submission.create)) for _ in range(_QUERIED)]
-    return {"create": [submission.create], "query": queries}
+    return {"create": [submission.create], "fresh": submission.fresh, "query": queries}
 
 
 def _one_round(server: Running, requests: list[bytes], seconds: float) -> Speed:

@@ -11,7 +11,9 @@ from mock_server.resources import resource
 
 _KEY = "sk-benchmark"
 _TASK_ID = re.compile(rb'"task_id" *: *"([^"]+)"')
-OPERATIONS = ("create", "query")
+# Fresh is a create whose body never came before.
+OPERATIONS = ("create", "fresh", "query")
+_FRESH = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,16 @@ class Submission:
         """The whole request."""
         head = b"".join([b"%b: %b\r\n" % header for header in self.headers])
         return b"POST %b HTTP/1.1\r\n%b\r\n%b" % (self.path.encode(), head, self.body)
+
+    @property
+    def fresh(self) -> list[bytes]:
+        """So many requests, each with a body of its own: more than the twin remembers."""
+        body = msgspec.json.decode(self.body)
+        longest = max(
+            (name for name, value in body.items() if isinstance(value, str)), key=lambda name: len(body[name])
+        )
+        other = [{**body, longest: f"{body[longest]} {number}"} for number in range(1_000, 1_000 + _FRESH)]
+        return [Submission(self.path, msgspec.json.encode(each)).create for each in other]
 
     def query(self, answer: bytes) -> bytes:
         """Return the request for the task that a submit was answered with; raise ValueError where it names none."""

@@ -53,7 +53,11 @@ class App:
 
     async def _operation(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         limit = self.body_bytes_max
-        length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        length = b"0"
+        for name, value in scope["headers"]:
+            if name == b"content-length":
+                length = value
+                break
         if length.isdigit() and int(length) > limit:
             await self._too_large(scope, receive, send, f"{int(length)} bytes", more=True)
             return
@@ -134,8 +138,7 @@ def _incoming(scope: "Scope", body: bytes) -> Incoming:
 
 
 async def _send(send: "Send", reply: Reply, *more: tuple[bytes, bytes]) -> None:
-    length = (b"content-length", str(len(reply.body)).encode("ascii"))
-    headers: list[Any] = [_JSON, length, *reply.headers, *more]
+    headers: list[Any] = [_JSON, (b"content-length", b"%d" % len(reply.body)), *reply.headers, *more]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
 

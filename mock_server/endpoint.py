@@ -16,10 +16,11 @@ import msgspec
 
 from mock_server.auth import Auth
 from mock_server.befalling import Befallen, around, befall, spoiled
+from mock_server.bodies import Bodies
 from mock_server.callback_plan import Case, first_of, plan_deliveries
 from mock_server.choosing import Chooser
 from mock_server.compiled import Compiled
-from mock_server.decoding import NotJson, WrongMediaType, check_media_type, decode_body
+from mock_server.decoding import NotJson, WrongMediaType, check_media_type
 from mock_server.ending import end_task
 from mock_server.exchange import First, Incoming, Reply, Wire
 from mock_server.explanation import HEADER, to_header
@@ -28,19 +29,24 @@ from mock_server.lifecycle import Step, make_plan, step_index
 from mock_server.polling import Polls
 from mock_server.problems import Refused
 from mock_server.program import Program
-from mock_server.rates import Shortage
-from mock_server.redaction import Redactor, key_in
+from mock_server.refusing import (
+    NAME_CHARACTERS_MAX,
+    nowhere,
+    redacted_traceback,
+    refused_by,
+    short,
+    unknown_task,
+    violated,
+)
 from mock_server.reply import PageScene, ProblemScene, Scene, scene_at
 from mock_server.scenario_form import ScenarioError
 from mock_server.scenarios import Scenario
 from mock_server.task import Task
-from mock_server.validation import VIOLATIONS_MAX, Violation, shown
+from mock_server.validation import Violation, shown
 from mock_server.worlds import World, Worlds
 
 log = logging.getLogger("omnimock")
 
-# As much of an unknown task's name as is told or kept.
-_NAME_CHARACTERS_MAX = 100
 # Where neither the request nor the spec says how long a page of a list is.
 PAGE_SIZE = 30
 
@@ -89,6 +95,7 @@ class Endpoint:
         self._dialect, self._explain = program.dialect, explain
         self._callback_refusal = callback_refusal
         self._polls = Polls()
+        self._bodies = {each.id: Bodies(each.submission) for each in program.operations if each.submission is not None}
         self._act = {"submit": self._submit, "query": self._query, "list": self._list, "cancel": self._cancel}
 
     def answer(self, incoming: Incoming, head: Head | None = None) -> Reply:
@@ -99,7 +106,7 @@ class Endpoint:
         try:
             world = self.auth.world(head.key)
             if compiled is None:
-                raise self._nowhere(incoming)
+                raise nowhere(self.program, incoming)
             answer = self._act[compiled.role](Call(world, compiled, incoming, head))
         except Refused as refused:
             answer = self._refusal(world, refused)
@@ -164,44 +171,42 @@ class Endpoint:
         assert submission is not None
         try:
             hint = check_media_type(head.headers.get(b"content-type"), head.headers.get(b"content-encoding"))
-            body = decode_body(call.incoming.body)
-            external_id = submission.external_id(body)
-            violations, warnings = submission.validation.check(body, external_id, world.store.external_ids)
+            said = self._bodies[compiled.id].read(call.incoming.body, world.store.external_ids)
         except WrongMediaType as error:
             raise Refused("media-type-wrong", {"at": "headers", "reason": str(error)}, detail=str(error)) from None
         except NotJson as error:
             raise Refused("body-not-json", {"at": "body", "reason": str(error)}, detail=str(error)) from None
-        if violations:
-            raise self._violated(compiled, violations, warnings)
+        if said.violations:
+            raise violated(self.program, compiled, said.violations, said.warnings)
+        body = said.body
         scenario = self.scenarios.for_submit(world, call.incoming, head, lambda: submission.directive(body))
         now_ms = world.clock.now_ms()
-        befallen = befall(world, scenario, "submit", "", now_ms)
+        befallen = None if scenario.plain else befall(world, scenario, "submit", "", now_ms)
         if befallen is not None and not befallen.happening.stores:
             world.steering.submitted(scenario, stored=False)
-            raise self._refused_by(befallen)
+            raise refused_by(befallen)
         usage = world.capacity.usage(scenario)
         if usage is not None:
             group = submission.slot_group(body)
             shortage = usage.request("submit", task_type, world.clock) or usage.task(task_type, group, now_ms)
             if shortage is not None:
                 world.steering.submitted(scenario, stored=False)
-                raise self._short(shortage, scenario, befallen)
+                raise short(shortage, scenario, befallen, default=self.scenarios.default)
         way = scenario.way(task_type.name, world.chances.of("outcomes")() if len(scenario.ways) > 1 else 0)
         plan = make_plan(way, now_ms, world.chance)
         task_id = world.task_ids[task_type.name]()
         if usage is not None:
             plan = usage.planned(plan, task_id)
-        media, note = submission.media(body)
-        notes = [each for each in (hint, note) if each]
+        notes = [each for each in (hint, said.note) if each]
         task = Task(
             task_id,
-            external_id,
+            said.external_id,
             task_type.name,
             now_ms,
             plan,
             call.incoming.body,
-            submission.inputs(body),
-            media,
+            said.inputs,
+            said.media,
             head.base_url,
             None if scenario is self.scenarios.default else scenario,
         )
@@ -210,7 +215,7 @@ class Endpoint:
         if usage is not None:
             usage.take(task, task_type, group)
         first = None
-        if submission.delivery is not None and (url := submission.callback_url(body)) is not None:
+        if submission.delivery is not None and (url := said.callback_url) is not None:
             case = Case(task, task_type, url, world.tag, world.callback_chance)
             deliveries = plan_deliveries(case, submission.callback_statuses(body), scenario.callbacks)
             world.outbox.book_all(deliveries)
@@ -221,11 +226,13 @@ class Endpoint:
         if world.steering.armed is not None:
             world.steering.submitted(scenario, stored=True)
         if befallen is not None and befallen.happening.problem is not None:
-            raise self._refused_by(befallen, task.id, first)
+            raise refused_by(befallen, task.id, first)
         # What is answered is the task as it was created, however soon it moves on.
         template = compiled.replies[scenario.dialect or self._dialect]
         reply = template.render(Scene(task, 0, world.tag, world.request_id()))
-        explanation = self._hints(world, notes, warnings, task.scenario) if notes or warnings or task.scenario else None
+        explanation = None
+        if notes or said.warnings or task.scenario is not None:
+            explanation = self._hints(world, notes, said.warnings, task.scenario)
         return Answer(Reply(compiled.status, reply, self._headers(explanation)), task.id, explanation, befallen, first)
 
     def _query(self, call: Call) -> Answer:
@@ -254,16 +261,15 @@ class Endpoint:
         scenario = self.scenarios.for_task(call.world, call.incoming, call.head, task)
         befallen = None
         if not scenario.plain:
-            task_id = task.id if task is not None else (name or "")[:_NAME_CHARACTERS_MAX]
+            task_id = task.id if task is not None else (name or "")[:NAME_CHARACTERS_MAX]
             befallen = befall(call.world, scenario, call.compiled.role, task_id, now_ms)
             if befallen is not None and befallen.happening.problem is not None:
-                raise self._refused_by(befallen, task.id if task is not None else None)
+                raise refused_by(befallen, task.id if task is not None else None)
         if scenario.limits is not None:
             self._check_rate(call, scenario, befallen)
         unseen = befallen is not None and befallen.reads == "nothing"
         if task is None or task.type != call.compiled.task_type.name or unseen:
-            explanation = self._unknown_task_explanation(call.world, call.compiled, name, task)
-            raise Refused("task-unknown", explanation, dialect=scenario.dialect, befallen=befallen)
+            raise unknown_task(call.world, scenario, befallen, name, task)
         return task, scenario.dialect or self._dialect, befallen
 
     def _shown(self, call: Call, task: Task, now_ms: int, dialect: str, befallen: Befallen | None) -> Answer:
@@ -277,12 +283,12 @@ class Endpoint:
         world, compiled = call.world, call.compiled
         values, violations = compiled.parameters.read(call.incoming.query)
         if violations:
-            raise self._violated(compiled, violations, [])
+            raise violated(self.program, compiled, violations)
         scenario = self.scenarios.for_task(world, call.incoming, call.head, None)
         now_ms = world.clock.now_ms()
         befallen = befall(world, scenario, "list", "", now_ms)
         if befallen is not None and befallen.happening.problem is not None:
-            raise self._refused_by(befallen)
+            raise refused_by(befallen)
         if scenario.limits is not None:
             self._check_rate(call, scenario, befallen)
         tasks, next_cursor = self._page(world, compiled, values)
@@ -304,39 +310,16 @@ class Endpoint:
             tasks = store.older(last, size + 1)
         else:
             violation = Violation(f"?{paging.cursor}", shown(cursor), "the cursor of an earlier page", "cursor", "", "")
-            raise self._violated(compiled, [violation], [])
+            raise violated(self.program, compiled, [violation])
         return tasks[:size], tasks[size - 1].id if len(tasks) > size else None
 
     def _check_rate(self, call: Call, scenario: Scenario, befallen: Befallen | None) -> None:
         if (usage := call.world.capacity.usage(scenario)) is not None:
             shortage = usage.request(call.compiled.role, call.compiled.task_type, call.world.clock)
             if shortage is not None:
-                raise self._short(shortage, scenario, befallen)
+                raise short(shortage, scenario, befallen, default=self.scenarios.default)
 
     # What goes wrong
-
-    def _short(self, shortage: Shortage, scenario: Scenario, befallen: Befallen | None) -> Refused:
-        explanation = {"came": shortage.came, "allowed": shortage.allowed, "do": shortage.do}
-        if scenario is not self.scenarios.default:
-            explanation = {"scenario": scenario.name, **explanation}
-        event, dialect = f"problem:{shortage.problem}", scenario.dialect
-        return Refused(event, explanation, headers=shortage.headers, dialect=dialect, befallen=befallen)
-
-    def _refused_by(self, befallen: Befallen, task_id: str | None = None, first: First | None = None) -> Refused:
-        """What is never carried out has no answer of its own; that of a crash goes out where the faults leave it."""
-        problem, dialect = befallen.happening.problem, befallen.scenario.dialect
-        event = f"problem:{problem}" if problem is not None else "crash"
-        billed = befallen.role == "submit" and task_id is not None
-        explanation = {"note": "the task is created and billed all the same"} if billed else {}
-        return Refused(
-            event,
-            explanation,
-            detail=befallen.happening.message,
-            task_id=task_id,
-            dialect=dialect,
-            befallen=befallen,
-            first=first,
-        )
 
     def _spoiled(self, world: World, incoming: Incoming, head: Head, answer: Answer, befallen: Befallen) -> Answer:
         assert head.compiled is not None
@@ -348,16 +331,6 @@ class Endpoint:
         places = template.places("$task.status")
         reply = spoiled(reply, befallen, around(world, befallen.role, incoming, places, head.base_url))
         return msgspec.structs.replace(answer, reply=reply, explanation=told)
-
-    def _violated(self, compiled: Compiled, violations: list[Violation], warnings: list[Violation]) -> Refused:
-        explanation: dict[str, Any] = {"violations": list(map(msgspec.structs.asdict, violations))}
-        if len(violations) >= VIOLATIONS_MAX:
-            explanation["more"] = f"of wrong values the first {VIOLATIONS_MAX} are listed, of broken rules all"
-        if warnings:
-            explanation["warnings"] = list(map(msgspec.structs.asdict, warnings))
-        messages = compiled.submission.validation.wire_messages if compiled.submission else self.program.wire_messages
-        detail = messages.text(violations[0])
-        return Refused("violation", explanation, detail=detail)
 
     def _refusal(self, world: World, refused: Refused) -> Answer:
         problem, template = self.program.problem_for(refused.event, refused.dialect or self._dialect)
@@ -373,8 +346,7 @@ class Endpoint:
 
     def _crash(self, world: World, incoming: Incoming, error: Exception) -> Answer:
         self.crashes += 1
-        keys = [key_in(value.decode("latin-1")) for name, value in incoming.headers if name == self.auth.header]
-        told = Redactor([world.name, *keys]).text("".join(traceback.format_exception(error)))
+        told = redacted_traceback(error, world, incoming, self.auth.header)
         log.error("the endpoint crashed; this is a defect of omnimock, please report it\n%s", told)
         refused = Refused("crash", {"what": "omnimock itself crashed; this is a defect, please report it"})
         answer = self._refusal(world, refused)
@@ -393,28 +365,3 @@ class Endpoint:
 
     def _headers(self, explanation: dict[str, Any] | None) -> tuple[tuple[bytes, bytes], ...]:
         return ((HEADER, to_header(explanation)),) if explanation is not None and self._explain else ()
-
-    def _nowhere(self, incoming: Incoming) -> Refused:
-        match = self.program.routes.match(incoming.path)
-        if match is None:
-            explanation = {
-                "came": incoming.path[:200].decode("ascii", "replace"),
-                "do": "use one of these paths, or add a prefix with --mount",
-                "paths": self.program.routes.paths,
-            }
-            return Refused("path-unknown", explanation)
-        return Refused(
-            "method-unknown",
-            {"came": incoming.method, "allowed": match.allow, "do": "use an allowed method"},
-            headers=((b"allow", match.allow.encode()),),
-        )
-
-    def _unknown_task_explanation(
-        self, world: World, compiled: Compiled, name: str | None, task: Task | None
-    ) -> dict[str, Any]:
-        if task is not None:
-            return {"came": name, "do": f"this task is of the type {task.type}: ask for it at its own path"}
-        return {
-            "came": name if name is None else name[:_NAME_CHARACTERS_MAX],
-            "do": f"ask with the key that the task was submitted with (tasks in this key's world: {len(world.store)})",
-        }

@@ -70,18 +70,20 @@ class TwinTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Answer a request of a sync client; serves as a side effect of a respx route, too."""
-        if request.url.raw_path.startswith(_OWN_PREFIX):
+        target = request.url.raw_path
+        if target.startswith(_OWN_PREFIX):
             return self._run(self._page(request), "an AsyncClient")
-        incoming, reply = self._answer(request, request.read())
+        incoming, reply = self._answer(request, target, request.read())
         if reply.first is not None:
             self._run(self.twin.callbacks.send_first(reply.first), "an AsyncClient")
         return self._received(request, incoming, reply)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer a request of an async client."""
-        if request.url.raw_path.startswith(_OWN_PREFIX):
+        target = request.url.raw_path
+        if target.startswith(_OWN_PREFIX):
             return await self._page(request)
-        incoming, reply = self._answer(request, await request.aread())
+        incoming, reply = self._answer(request, target, await request.aread())
         if reply.first is not None:
             await self.twin.callbacks.send_first(reply.first)
         return self._received(request, incoming, reply)
@@ -104,11 +106,10 @@ class TwinTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
             raise ValueError(f"the clock is a {self.twin.settings.clock} one: it runs by itself")
         return await self.twin.callbacks.advance(world, world.clock.now_ms() + parse_duration_ms(by))
 
-    def _answer(self, request: httpx.Request, body: bytes) -> tuple[Incoming, Reply]:
-        url = request.url
-        path, _, query = url.raw_path.partition(b"?")
+    def _answer(self, request: httpx.Request, target: bytes, body: bytes) -> tuple[Incoming, Reply]:
+        path, _, query = target.partition(b"?")
         headers = [(name.lower(), value) for name, value in request.headers.raw]
-        incoming = Incoming(request.method, path, query, headers, body, url.scheme)
+        incoming = Incoming(request.method, path, query, headers, body, request.url.scheme)
         return incoming, self._endpoint.answer(incoming)
 
     def _received(self, request: httpx.Request, incoming: Incoming, reply: Reply) -> httpx.Response:

@@ -9,7 +9,7 @@ from mock_server.document import SpecError
 from mock_server.program import Program
 from mock_server.reader import load_spec
 from mock_server.resources import resource
-from mock_server.scenario_files import parse_reference
+from mock_server.scenario_files import ScenarioFile, parse_reference
 from mock_server.scenario_form import ScenarioError
 
 
@@ -212,3 +212,8 @@ def test_only_what_the_spec_can_tell_is_listed() -> None:
     assert not {"black-friday", "down-for-maintenance"} & listed
     for name in listed:
         assert catalogue.choose(name).name == name
+
+
+@pytest.mark.parametrize("path", sorted(resource("fixtures/scenarios").glob("*.yaml")), ids=lambda path: path.stem)
+def test_each_of_our_own_files_is_of_the_form(path: Path) -> None:
+    ScenarioFile(path)
