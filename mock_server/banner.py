@@ -37,10 +37,13 @@ def welcome(program: Program, settings: Settings, url: str, ca_file: Path | None
 def _curl(program: Program, url: str, key: str, ca_file: Path | None) -> list[str]:
     for compiled in program.operations:
         if compiled.submission is not None and compiled.operation.examples:
-            example = dict(next(iter(compiled.operation.examples.values())))
+            whole = next(iter(compiled.operation.examples.values()))
+            example = dict(whole)
             # Its receiver is somebody else's; the first thing that one tries should not end in a warning.
             if compiled.operation.delivery is not None:
                 example.pop(compiled.operation.delivery.url.rpartition("/")[2], None)
+            if compiled.submission.validation.check(example, None, ())[0]:
+                example = whole
             body = json.dumps(example, ensure_ascii=False, indent=2)
             return [
                 "  try it:",

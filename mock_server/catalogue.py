@@ -139,7 +139,9 @@ class Catalogue:
         return scenario
 
     def define(self, source: Any) -> Scenario:
-        """Return a scenario that stands in no file; raise ScenarioError where it cannot be used."""
+        """Return a scenario that stands in no file, and may do without a name; raise ScenarioError for a bad one."""
+        if isinstance(source, dict):
+            source = {"name": "inline", "about": "Given whole.", **source}
         check_form(source)
         filled = fill_in(source, {key: each["default"] for key, each in source.get("parameters", {}).items()})
         return compile_scenario(self._extended(filled, ()), self._spec, filled["name"])

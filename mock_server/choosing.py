@@ -65,6 +65,8 @@ class Chooser:
 
     def _directed(self, text: Any) -> Scenario | None:
         found = _DIRECTIVE.findall(text) if isinstance(text, str) else []
+        if not found and isinstance(text, str) and _DIRECTIVE_START.decode() in text:
+            raise ScenarioError((), "a directive is written [[scenario: NAME]], and may have ; KEY=VALUE")
         if len(found) > 1:
             raise ScenarioError((), f"there is room for one directive, and {len(found)} came")
         return self._find(found[0]) if found else None

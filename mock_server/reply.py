@@ -181,7 +181,9 @@ def _task_language(spec: Spec, task_type: TaskType, input_index: Callable[[str],
     names = {
         "$task.id": inline("scene.task.id"),
         "$task.external_id": inline("scene.task.external_id", optional=True),
-        "$task.status": inline("scene.task.plan.steps[scene.step].status"),
+        "$task.status": msgspec.structs.replace(
+            inline("scene.task.plan.steps[scene.step].status"), values=frozenset(task_type.lifecycle.statuses)
+        ),
         "$task.status_message": inline("scene.task.plan.steps[scene.step].message"),
         "$task.succeeded": inline('scene.task.plan.steps[scene.step].final == "success"'),
         "$task.failed": inline('scene.task.plan.steps[scene.step].final == "failure"'),

@@ -7,6 +7,7 @@ from typing import Any
 import jsonschema_rs
 import msgspec
 
+from mock_server.durations import without_unit
 from mock_server.names import nearest
 from mock_server.resources import resource
 
@@ -55,6 +56,10 @@ def _complaints(errors: Iterable[Any]) -> Iterable[tuple[Pointer, str]]:
             inner = [each for branch in context for each in _complaints(branch)]
             deeper = [each for each in inner if len(each[0]) > len(place)]
             yield from deeper or [(place, _expected(error))]
+        elif error.instance is None and not place:
+            yield place, "is empty; a scenario has a `name` and an `about`"
+        elif isinstance(options := getattr(error.kind, "options", None), list):
+            yield place, unknown("value", str(error.instance), map(str, options))
         else:
             yield place, str(error.message)
 
@@ -64,8 +69,11 @@ def _keys_beside(schema_path: Sequence[str | int]) -> list[str]:
 
 
 def _expected(error: Any) -> str:
+    title = _schema_at(error.schema_path[:-1])["title"]
+    if title.startswith("a duration") and (hint := without_unit(error.instance)):
+        return hint
     value = msgspec.json.encode(error.instance).decode()
-    return f"{value[:_SHOWN_CHARACTERS_MAX]} came; {_schema_at(error.schema_path[:-1])['title']} is expected"
+    return f"{value[:_SHOWN_CHARACTERS_MAX]} came; {title} is expected"
 
 
 def _schema_at(path: Sequence[str | int]) -> dict[str, Any]:

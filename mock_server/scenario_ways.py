@@ -48,6 +48,8 @@ def _paces(pace: Any, spec: Spec) -> dict[str, Paces]:
     for status in pace:
         if status not in known:
             raise ScenarioError(("lifecycle", "pace", status), unknown("status", status, known))
+        if all(status not in each.pace_ms for each in types.values()):
+            raise ScenarioError(("lifecycle", "pace", status), "is final: a task stays there, at no pace")
     said = {status: _range(text, ("lifecycle", "pace", status)) for status, text in pace.items()}
     return {
         name: {key: value for key, value in said.items() if key in each.lifecycle.statuses}

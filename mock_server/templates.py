@@ -50,6 +50,8 @@ class Expression(msgspec.Struct, frozen=True):
     read: Getter
     optional: bool = False
     code: str = ""
+    # All values that it can have, where that is known: then no case may be another one.
+    values: frozenset[str] | None = None
 
 
 def inline(code: str, *, optional: bool = False) -> Expression:
@@ -208,7 +210,12 @@ class _Compiler:
         cases = source["$cases"]
         if not isinstance(cases, Mapping) or not cases:
             raise TemplateError((*place, "$cases"), "has a member for each value, with what stands there then")
-        read = self._expression(source["$match"], (*place, "$match")).read
+        expression = self._expression(source["$match"], (*place, "$match"))
+        read = expression.read
+        for key in cases:
+            if expression.values is not None and key not in expression.values:
+                hint = nearest(key, sorted(expression.values))
+                raise TemplateError((*place, "$cases", key), f"is never the case: {hint}")
         parts = {key: self.compile(case, (*place, "$cases", key)) for key, case in cases.items()}
         otherwise = self._else(source, place)
         name = self._fresh()

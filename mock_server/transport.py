@@ -12,6 +12,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
@@ -21,6 +22,7 @@ from mock_server.callbacks import Fired
 from mock_server.clock import ManualClock
 from mock_server.durations import parse_duration_ms
 from mock_server.exchange import Incoming, Reply
+from mock_server.names import nearest
 from mock_server.post import CUT, Manner, PostFailed
 from mock_server.program import Program
 from mock_server.received import received
@@ -30,13 +32,16 @@ from mock_server.worlds import World
 
 T = TypeVar("T")
 
+# What a receiver may answer: a response, its status alone, or nothing, which is 200.
+Answer = httpx.Response | int | None
 # What a receiver of callbacks may be: a function, or any httpx transport (`httpx.ASGITransport(app)`, say).
-Receiver = (
-    Callable[[httpx.Request], httpx.Response | Awaitable[httpx.Response]]
-    | httpx.AsyncBaseTransport
-    | httpx.BaseTransport
-)
+Receiver = Callable[[httpx.Request], Answer | Awaitable[Answer]] | httpx.AsyncBaseTransport | httpx.BaseTransport
 
+_PATHS = ("spec", "scenarios")
+_OF_A_SERVER = frozenset(
+    """host port allowed_hosts control_token callback_allow callback_ca
+    tls tls_cert tls_key tls_names tls_dir tls_fault""".split()  # noqa: SIM905  A dozen quoted words are harder to read.
+)
 _OWN_PREFIX = OWN_PREFIX.encode("ascii")
 _CONTENT_TYPE = (b"content-type", b"application/json")
 # A suite with another spec or profile in each test compiles more often than this keeps.
@@ -44,15 +49,32 @@ _PROGRAMS_KEPT = 8
 
 
 def twin_transport(*, receiver: Receiver | None = None, clock: str = "manual", **settings: Any) -> "TwinTransport":
-    """Return a transport onto a fresh twin; the rest are the server's settings (`scenario`, `profile`, `seed` …).
+    """Return a transport onto a fresh twin; the rest are fields of `Settings` (`scenario`, `profile`, `seed` …).
 
-    `receiver` takes the callbacks of every address; without one they fail as if nobody listened. Raise ValueError,
-    naming the setting, for one that cannot be.
+    `receiver` takes the callbacks of every address, as `httpx.Request`; it answers with an `httpx.Response`, a status,
+    or nothing, which is 200. Without one no callback is sent. Raise ValueError, naming the setting, for one that is
+    not known or cannot be.
     """
-    chosen = Settings(**{"clock": clock, **settings})
+    chosen = _settings({"clock": clock, **settings})
     program = _program(chosen.spec, chosen.profile, chosen.dialect, chosen.mounts)
-    twin = make_twin(chosen, program, post=lambda: _InProcessPost(receiver), callback_refusal=lambda url: "")
+    refusal = "there is no receiver: give one with twin_transport(receiver=…)" if receiver is None else ""
+    twin = make_twin(chosen, program, post=lambda: _InProcessPost(receiver), callback_refusal=lambda url: refusal)
     return TwinTransport(twin)
+
+
+def _settings(given: dict[str, Any]) -> Settings:
+    """A path may be a text, and several values a list."""
+    known = [name for name in Settings.__struct_fields__ if name not in _OF_A_SERVER]
+    for name, value in given.items():
+        if name in _OF_A_SERVER:
+            raise ValueError(f"{name} is a setting of a server; here there is none")
+        if name not in known:
+            raise ValueError(f"there is no setting {name!r}; {nearest(name, known)}")
+        if name in _PATHS and isinstance(value, str):
+            given[name] = Path(value)
+        elif isinstance(value, list):
+            given[name] = tuple(value)
+    return Settings(**given)
 
 
 @lru_cache(maxsize=_PROGRAMS_KEPT)
@@ -119,7 +141,12 @@ class TwinTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return received(request, reply, reply.wire, partial(world.journal.gave_up, number))
 
     async def _page(self, request: httpx.Request) -> httpx.Response:
-        response = await self._pages.handle_async_request(request)
+        # Who may use these pages is checked by the Host header, which here is that of another server.
+        headers = [(name, value) for name, value in request.headers.raw if name.lower() != b"host"]
+        here = httpx.Request(
+            request.method, request.url, headers=[(b"host", b"localhost"), *headers], content=await request.aread()
+        )
+        response = await self._pages.handle_async_request(here)
         return httpx.Response(response.status_code, headers=response.headers, content=await response.aread())
 
     def _run(self, work: Coroutine[Any, Any, T], instead: str) -> T:
@@ -150,8 +177,7 @@ class _InProcessPost:
         length = {"content-length": str(len(body))}
         content = body[: manner.body_bytes] if manner is not None else body
         request = httpx.Request("POST", url, content=content, headers={**headers, **length})
-        if self._receiver is None:
-            raise PostFailed("there is no receiver: give one with twin_transport(receiver=…)")
+        assert self._receiver is not None  # Else nothing is sent.
         try:
             async with asyncio.timeout(timeout_seconds):
                 response = await _received(self._receiver, request)
@@ -173,7 +199,12 @@ async def _received(receiver: Receiver, request: httpx.Request) -> httpx.Respons
     if isinstance(receiver, httpx.BaseTransport):
         return receiver.handle_request(request)
     answer = receiver(request)
-    return await answer if inspect.isawaitable(answer) else answer
+    answer = await answer if inspect.isawaitable(answer) else answer
+    if isinstance(answer, httpx.Response):
+        return answer
+    if answer is None or isinstance(answer, int):
+        return httpx.Response(200 if answer is None else answer)
+    raise TypeError(f"it returned {answer!r}; an httpx.Response, a status or nothing is expected")
 
 
 def _response(reply: Reply) -> httpx.Response:

@@ -178,11 +178,11 @@ def outages(draw: st.DrawFn, spec: Spec) -> Source:
 def lifecycles(spec: Spec) -> Sources:
     """Draw what becomes of tasks, and how fast."""
     lifecycle = [each.lifecycle for each in spec.task_types.values()]
-    statuses = sorted({status for each in lifecycle for status in each.statuses})
+    live = sorted({name for each in lifecycle for name, status in each.statuses.items() if not status.final})
     usual = sorted({status for each in lifecycle for status in each.success[:-1]})
     failures = sorted({name for each in spec.task_types.values() for name in each.failures})
     single = ["success", "never", *(["failure", *failures] if all(map(_can_fail, lifecycle)) else [])]
-    pace = ranges | st.dictionaries(st.sampled_from(statuses), ranges, min_size=1)
+    pace = ranges | st.dictionaries(st.sampled_from(live), ranges, min_size=1)
     outcome = (
         st.sampled_from(single)
         | st.sampled_from(usual).map(lambda status: {"stays": status})

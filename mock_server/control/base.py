@@ -174,7 +174,9 @@ def check_guard(settings: Settings, request: Request) -> None:
     ):
         raise ControlError(
             HTTPStatus.FORBIDDEN,
-            "this server is open to the network: start it with --control-token and send X-Control-Token",
+            "this server is open to the network: send the token that it was started with as X-Control-Token"
+            if settings.control_token is not None
+            else "this server is open to the network: start it with --control-token, and send that as X-Control-Token",
         )
 
 

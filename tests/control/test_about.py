@@ -136,7 +136,7 @@ async def test_open_to_the_network_a_page_wants_the_token(make: Callable[..., Tw
     method, path = called(page).split()
     for token in ({}, {"x-control-token": "wrong"}):
         answer = await steward.http.request(method, address(path), headers={**steward.headers, **token})
-        refused(answer, 403, "--control-token")
+        refused(answer, 403, "X-Control-Token")
     assert len(steward.twin.worlds) == 0
 
 

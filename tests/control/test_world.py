@@ -153,7 +153,8 @@ async def test_the_clock_of_a_world_is_shown(steward: Steward, program: Program)
     [
         ({"to_ms": MANUAL_START_MS - 1}, ["does not go back", str(MANUAL_START_MS)]),
         ({"by": "-1s"}, ["'-1s' is not a duration"]),
-        ({"by": "5"}, ["such as"]),
+        ({"by": "5"}, ["write 5s"]),
+        ({"by": "-5s"}, ["such as"]),
         ({"to_ms": CLOCK_MS_MAX + 1}, ["year 9999"]),
         ({"to_ms": True}, ["send"]),
         ({"to_ms": 1.5}, ["send"]),

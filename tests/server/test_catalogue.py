@@ -123,7 +123,7 @@ lifecycle: {pace: {processing: $long}}
         ("name: mine\nabout: x\nqury: []\n", 3, "qury: there is no key 'qury'; did you mean query?"),
         ("name: mine\nabout: x\nquery:\n  - {problem: maintenence}\n", 4, "did you mean maintenance?"),
         ("name: other\nabout: x\n", 1, "name: is 'other', and the file is that of 'mine'"),
-        ("name: mine\nabout: x\nlifecycle:\n  pace: 5\n", 4, "lifecycle/pace: 5 came; a duration"),
+        ("name: mine\nabout: x\nlifecycle:\n  pace: 5\n", 4, "lifecycle/pace: 5 is not a duration: write 5s"),
         ("name: mine\nabout: x\nlifecycle: {outcome: $how}\n", 3, "there is no parameter 'how'"),
         ("name: mine\nabout: x\nfor-each: problem\n", 1, "goes with the file problem.yaml"),
         (

@@ -88,7 +88,7 @@ def test_a_directive_in_the_prompt_chooses_by_name(caller: Caller) -> None:
     assert explanation(reply)["scenario"] == "rate-limited; times=2"
 
 
-@pytest.mark.parametrize("prompt", ["[scenario: x]", "[[scenery: x]]", "scenario: instant", "[[scenario"])
+@pytest.mark.parametrize("prompt", ["[scenario: x]", "[[scenery: x]]", "scenario: instant"])
 def test_what_is_no_directive_is_a_prompt(caller: Caller, prompt: str) -> None:
     assert submit(caller, prompt=prompt).status == 200
 
@@ -97,7 +97,9 @@ def test_a_directive_elsewhere_in_the_body_is_none(caller: Caller) -> None:
     assert caller.submit({**MINIMAL, "external_task_id": "[[scenario: maintenance]]"}).status == 200
 
 
-@pytest.mark.parametrize("prompt", ["[[scenario: nope]]", "[[scenario: instant]] [[scenario: realistic]]"])
+@pytest.mark.parametrize(
+    "prompt", ["[[scenario: nope]]", "[[scenario: instant] x", "[[scenario: instant]] [[scenario: realistic]]"]
+)
 def test_a_directive_that_leads_nowhere_is_refused(caller: Caller, prompt: str) -> None:
     assert is_refused(submit(caller, prompt=prompt), 400, 1201)
     assert not len(caller.world.store)

@@ -26,7 +26,7 @@ async def test_open_to_the_network_the_clock_moves_for_nobody_without_the_token(
         before_ms = Caller(twin).clock.now_ms()
         answer = await advance(twin, headers)
         assert answer.status_code == 403
-        assert "--control-token" in answer.json()["detail"]
+        assert "X-Control-Token" in answer.json()["detail"]
         assert Caller(twin).clock.now_ms() == before_ms
 
 
