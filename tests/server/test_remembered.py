@@ -52,7 +52,7 @@ class TestBodies:
     def test_what_is_remembered_is_what_was_read(self, body: Any) -> None:
         assert SUBMISSION is not None
         read, raw = Bodies(SUBMISSION).read, msgspec.json.encode(body)
-        assert read(raw, ()) == read(raw, ()) == Bodies(SUBMISSION).read(raw, ())
+        assert read(raw, ()) == read(raw, ()) == read(raw, ()) == Bodies(SUBMISSION).read(raw, ())
 
     def test_an_external_id_is_looked_at_each_time(self) -> None:
         assert SUBMISSION is not None
@@ -64,12 +64,19 @@ class TestBodies:
     def test_few_and_small_ones_are_remembered(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert SUBMISSION is not None
         monkeypatch.setattr(bodies, "_KEPT_MAX", 3)
+        monkeypatch.setattr(bodies, "_SEEN_MAX", 5)
         remembered = Bodies(SUBMISSION)
-        for number in range(7):
-            remembered.read(msgspec.json.encode({**MINIMAL, "prompt": f"{number}"}), ())
+        for number in range(9):
+            raw = msgspec.json.encode({**MINIMAL, "prompt": f"{number}"})
+            remembered.read(raw, ())
+            assert raw not in remembered._known
+            remembered.read(raw, ())
+            assert raw in remembered._known
             assert len(remembered._known) <= 3
+            assert len(remembered._seen) <= 5
         remembered = Bodies(SUBMISSION)
-        remembered.read(msgspec.json.encode(MINIMAL) + b" " * 5_000, ())
+        for _ in range(3):
+            remembered.read(msgspec.json.encode(MINIMAL) + b" " * 5_000, ())
         assert not remembered._known
 
 
