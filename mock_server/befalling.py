@@ -49,7 +49,7 @@ _NOTHING = Happening()
 
 def befall(world: World, scenario: Scenario, role: str, task: str, now_ms: int) -> Befallen | None:
     """Count an attempt, and return what befalls it, or None where all is normal. `task` names what it is about."""
-    if scenario.plain:
+    if role not in scenario.befalls:
         return None
     # A timetable begins with the first request, whatever befalls that.
     age_ms = now_ms - world.steering.began_ms(scenario, now_ms) if scenario.outages else 0

@@ -10,9 +10,10 @@ from mock_server.media import Library, MediaFile
 from mock_server.parameters import Parameters
 from mock_server.pointers import parse, reader
 from mock_server.reply import Replies
+from mock_server.roles import Role
 from mock_server.rules import Profile
 from mock_server.schemas import missing_member
-from mock_server.spec import Delivery, Operation, Role, Spec, TaskType
+from mock_server.spec import Delivery, Operation, Spec, TaskType
 from mock_server.templates import Template
 from mock_server.validation import Validation
 

@@ -181,7 +181,7 @@ class Endpoint:
         body = said.body
         scenario = self.scenarios.for_submit(world, call.incoming, head, lambda: submission.directive(body))
         now_ms = world.clock.now_ms()
-        befallen = None if scenario.plain else befall(world, scenario, "submit", "", now_ms)
+        befallen = befall(world, scenario, "submit", "", now_ms) if "submit" in scenario.befalls else None
         if befallen is not None and not befallen.happening.stores:
             world.steering.submitted(scenario, stored=False)
             raise refused_by(befallen)
@@ -260,7 +260,7 @@ class Endpoint:
         task = call.world.store.find(name) if name is not None else None
         scenario = self.scenarios.for_task(call.world, call.incoming, call.head, task)
         befallen = None
-        if not scenario.plain:
+        if call.compiled.role in scenario.befalls:
             task_id = task.id if task is not None else (name or "")[:NAME_CHARACTERS_MAX]
             befallen = befall(call.world, scenario, call.compiled.role, task_id, now_ms)
             if befallen is not None and befallen.happening.problem is not None:

@@ -22,8 +22,9 @@ from mock_server.identifiers import derived_uuid
 from mock_server.lifecycle import step_index
 from mock_server.names import nearest
 from mock_server.pointers import parse, reader
+from mock_server.roles import ROLES
 from mock_server.schemas import compile_schema, missing_member
-from mock_server.spec import ROLES, Delivery, Spec, TaskType
+from mock_server.spec import Delivery, Spec, TaskType
 from mock_server.task import Task
 from mock_server.templates import Expression, Language, Template, TemplateError, inline
 

@@ -12,6 +12,7 @@ from mock_server.faults import FAULTS, Fault
 from mock_server.faults import latency as latencies
 from mock_server.faults.latency import Latency
 from mock_server.problems import Problem
+from mock_server.roles import ROLES
 from mock_server.scenario_form import Pointer, ScenarioError, check_form, unknown
 from mock_server.scenario_ways import read_ways
 from mock_server.scenarios import CallbackStory, Happening, Limits, Outage, Rate, Scenario, Script
@@ -19,7 +20,6 @@ from mock_server.spec import Spec
 
 T = TypeVar("T")
 
-ROLES = ("submit", "query", "list", "cancel")
 # More copies of one callback than any receiver needs to show what it makes of them; faults multiply each other.
 COPIES_MAX = 1_000
 

@@ -19,6 +19,7 @@ from mock_server.callback_faults import CallbackFault
 from mock_server.faults import Fault
 from mock_server.faults.latency import Latency
 from mock_server.lifecycle import Way
+from mock_server.roles import ROLES
 
 
 class Happening(msgspec.Struct, frozen=True):
@@ -120,11 +121,12 @@ class Scenario(msgspec.Struct, frozen=True):
     dialect: str | None = None
     expires_ms: int | None = None
     seen: str = ""
-    # Whether nothing befalls its requests: only the lifecycle of its tasks may be special. Each request asks.
-    plain: bool = True
+    # The roles whose requests something may befall; each request asks. A timetable begins with any of them.
+    befalls: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        msgspec.structs.force_setattr(self, "plain", not (self.scripts or self.latencies or self.outages))
+        roles = ROLES if self.outages else (*self.scripts, *self.latencies)
+        msgspec.structs.force_setattr(self, "befalls", frozenset(roles))
 
     def way(self, task_type: str, chance: float) -> Way:
         """Return the way of a task; `chance`, below 1, chooses among several."""

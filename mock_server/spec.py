@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -12,9 +12,8 @@ from mock_server.document import Document, Pointer
 from mock_server.identifiers import IdFormat
 from mock_server.lifecycle import Lifecycle
 from mock_server.problems import Problem
+from mock_server.roles import Role
 
-Role = Literal["submit", "query", "list", "cancel"]
-ROLES: tuple[Role, ...] = ("submit", "query", "list", "cancel")
 Paces = Mapping[str, tuple[int, int]]
 
 # The surest first. A rule may be `disputed` as well: then its sources contradict each other.

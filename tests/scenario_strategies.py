@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mock_server.callback_faults import CALLBACK_FAULTS
 from mock_server.faults import FAULTS
 from mock_server.lifecycle import Lifecycle
-from mock_server.scenario_reader import ROLES
+from mock_server.roles import ROLES
 from mock_server.spec import Spec
 
 Source = dict[str, Any]
