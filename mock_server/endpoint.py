@@ -215,14 +215,9 @@ class Endpoint:
         if usage is not None:
             usage.take(task, task_type, group)
         first = None
-        if submission.delivery is not None and (url := said.callback_url) is not None:
-            case = Case(task, task_type, url, world.tag, world.callback_chance)
-            deliveries = plan_deliveries(case, submission.callback_statuses(body), scenario.callbacks)
-            world.outbox.book_all(deliveries)
-            if scenario.callbacks.faults and (first := first_of(case, deliveries)) is not None:
-                notes.append(f"these callbacks go out before this reply: {', '.join(first.deliveries)}")
-            if reason := self._callback_refusal(url):
-                notes.append(f"callbacks of this task will not be sent: {reason}")
+        if submission.delivery is not None and said.callback_url is not None:
+            case = Case(task, task_type, said.callback_url, world.tag, world.callback_chance)
+            first = self._book_callbacks(case, submission.callback_statuses(body), scenario, world, notes)
         if world.steering.armed is not None:
             world.steering.submitted(scenario, stored=True)
         if befallen is not None and befallen.happening.problem is not None:
@@ -234,6 +229,19 @@ class Endpoint:
         if notes or said.warnings or task.scenario is not None:
             explanation = self._hints(world, notes, said.warnings, task.scenario)
         return Answer(Reply(compiled.status, reply, self._headers(explanation)), task.id, explanation, befallen, first)
+
+    def _book_callbacks(
+        self, case: Case, statuses: Sequence[str], scenario: Scenario, world: World, notes: list[str]
+    ) -> First | None:
+        """Return what goes out before the reply; note what the developer should know."""
+        deliveries = plan_deliveries(case, statuses, scenario.callbacks)
+        world.outbox.book_all(deliveries)
+        first = first_of(case, deliveries) if scenario.callbacks.faults else None
+        if first is not None:
+            notes.append(f"these callbacks go out before this reply: {', '.join(first.deliveries)}")
+        if reason := self._callback_refusal(case.url):
+            notes.append(f"callbacks of this task will not be sent: {reason}")
+        return first
 
     def _query(self, call: Call) -> Answer:
         now_ms = call.world.clock.now_ms()

@@ -117,13 +117,7 @@ def make_twin(
     signing = Signing(settings.callback_secret, settings.seed)
     attempts = Attempts(
         messages=Messages(program, signing, scenario=chooser.of, wall_seconds=wall_seconds),
-        schedules={
-            name: Schedule(
-                timeout_ms=each.timeout_ms if settings.callback_timeout_ms is None else settings.callback_timeout_ms,
-                retries_ms=each.retries_ms if settings.callback_retries_ms is None else settings.callback_retries_ms,
-            )
-            for name, each in program.deliveries.items()
-        },
+        schedules=_schedules(settings, program),
         scenario=chooser.of,
         post=post or _make_post(settings),
     )
@@ -147,6 +141,18 @@ def make_twin(
     return Twin(
         settings, program, endpoint, worlds, callbacks, catalogue, Readers(bounds), tally, journal_room, signing
     )
+
+
+def _schedules(settings: Settings, program: Program) -> dict[str, Schedule]:
+    """The spec's, where the settings do not say otherwise."""
+    timeout_ms, retries_ms = settings.callback_timeout_ms, settings.callback_retries_ms
+    return {
+        name: Schedule(
+            timeout_ms=each.timeout_ms if timeout_ms is None else timeout_ms,
+            retries_ms=each.retries_ms if retries_ms is None else retries_ms,
+        )
+        for name, each in program.deliveries.items()
+    }
 
 
 def _make_post(settings: Settings) -> Callable[[], Post]:

@@ -19,9 +19,6 @@ from mock_server.settings import Settings
 from mock_server.twin import Twin, load_program, make_twin
 from tests.support import MINIMAL, OMNI, Caller, explanation, is_refused
 
-DAY_MS = 86_400_000
-
-
 FIELDS = st.sampled_from(
     """prompt model_name image_list video_list multi_prompt multi_shot shot_type duration image_url type
     external_task_id callback_url watermark_info enabled element_list""".split()  # noqa: SIM905  Shorter to read.
