@@ -17,6 +17,7 @@ from mock_server.names import nearest
 from mock_server.resources import resource
 
 Level = Literal["must", "should", "info"]
+LEVELS: tuple[Level, ...] = ("must", "should", "info")
 # What is behind a requirement: DeerAPI's page, the vendor, an RFC, a money or safety rule of our own, or good practice.
 Basis = Literal["page", "vendor", "rfc", "ours", "practice"]
 

@@ -1,5 +1,18 @@
-"""The command `omnimock`: the server's commands. The examiner's own join them here, imported when one is run."""
+"""The command `omnimock`: the server's commands, and the examiner's, which are imported when one of them is run."""
 
-from mock_server.cli import main
+from collections.abc import Sequence
+from typing import NoReturn
 
-__all__ = ["main"]
+from mock_server.cli import group, run
+
+_LATER = {
+    "check": ("contracts.check_command", "check"),
+    "observe": ("contracts.observe_command", "observe"),
+    "cases": ("contracts.case_commands", "cases"),
+    "explain": ("contracts.case_commands", "explain"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command `omnimock`."""
+    run(group("Omnimock: a stand-in for an asynchronous task API, and an examiner for its clients.", _LATER), arguments)

@@ -7,6 +7,7 @@ Settings come from the command line, else from the environment (`OMNIMOCK_…`),
 import contextlib
 import errno
 import gc
+import importlib
 import logging
 import os
 import sys
@@ -219,14 +220,44 @@ COMMANDS: Mapping[str, click.Command] = {
 
 
 class Group(click.Group):
-    """A group of commands that reads settings from the project and the environment before it runs one."""
+    """A group of commands that reads settings from the project and the environment before it runs one.
+
+    `later` names further commands, each with the module and the name in it; that is imported when it is needed.
+    """
+
+    def __init__(self, *args: Any, later: Mapping[str, tuple[str, str]] | None = None, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._later = dict(later or {})
+        self._defaults: Mapping[str, Any] = {}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted([*super().list_commands(ctx), *self._later])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, imported if need be."""
+        if cmd_name in self._later:
+            module, name = self._later[cmd_name]
+            command = getattr(importlib.import_module(module), name)
+            assert isinstance(command, click.Command)
+            return command
+        return super().get_command(ctx, cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the arguments name; one that was imported for it takes in the defaults now."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name in self._later and command is not None and isinstance(ctx.default_map, dict):
+            ctx.default_map[name] = _for(command, self._defaults)
+        return name, command, rest
 
     def invoke(self, ctx: click.Context) -> Any:
         """Take in the defaults, then run the command."""
         with one_line_errors():
             check_environment(os.environ, self.commands.values())
-            defaults = defaults_from_project(Path.cwd(), self.commands["serve"])
-        ctx.default_map = {name: _for(command, defaults) for name, command in self.commands.items()}
+            self._defaults = defaults_from_project(Path.cwd(), self.commands["serve"])
+        ctx.default_map = {name: _for(command, self._defaults) for name, command in self.commands.items()}
         return super().invoke(ctx)
 
 
@@ -238,16 +269,21 @@ def _for(command: click.Command, defaults: Mapping[str, Any]) -> dict[str, Any]:
     return mine
 
 
-@click.group(cls=Group, commands=dict(COMMANDS))
-@click.version_option(__version__, prog_name="omnimock")
-def omnimock() -> None:
-    """Omnimock: a stand-in for an asynchronous task API."""
+def group(about: str, later: Mapping[str, tuple[str, str]] | None = None) -> click.Group:
+    """Return the command `omnimock`: the server's commands, and others `later`, imported when they are needed."""
+
+    @click.group(cls=Group, commands=dict(COMMANDS), later=later, help=about)
+    @click.version_option(__version__, prog_name="omnimock")
+    def omnimock() -> None:
+        pass
+
+    return omnimock
 
 
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
+def run(command: click.Group, arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command `omnimock`: whatever is wrong with its arguments is told in one line too."""
     try:
-        status = omnimock.main(arguments, prog_name="omnimock", standalone_mode=False)
+        status = command.main(arguments, prog_name="omnimock", standalone_mode=False)
     except click.Abort:
         fail("interrupted")
     except click.exceptions.NoArgsIsHelpError as error:
@@ -257,3 +293,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "omnimock"
         fail(f"{error.format_message()} (see {where} --help)")
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the server's commands alone."""
+    run(group("Omnimock: a stand-in for an asynchronous task API."), arguments)

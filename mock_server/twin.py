@@ -84,11 +84,13 @@ def make_twin(
     monotonic_seconds: Callable[[], float] = time.monotonic,
     post: Callable[[], Post] | None = None,
     callback_refusal: Callable[[str], str] | None = None,
+    seed_of: Callable[[str], int] | None = None,
 ) -> Twin:
     """Put a twin together; raise ValueError where a setting does not go with the spec.
 
     `post` makes what callbacks are sent with; usually that is aiohttp. `callback_refusal` says why callbacks to an
-    address will not be sent, or nothing; usually the guard does.
+    address will not be sent, or nothing; usually the guard does. `seed_of` tells the seed of a key's world, where it is
+    not the same for all.
     """
     refusal = functools.lru_cache(_REFUSALS_KEPT)(
         callback_refusal or functools.partial(guard.refusal, allowed_hosts=settings.callback_allow)
@@ -102,7 +104,7 @@ def make_twin(
     def make_world(name: str) -> World:
         return World(
             name,
-            seed=settings.seed,
+            seed=seed_of(name) if seed_of is not None else settings.seed,
             clock=clock(),
             task_types=task_types,
             concurrency=settings.concurrency,

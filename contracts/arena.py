@@ -1,0 +1,200 @@
+"""Where clients are examined: a watched twin on sockets of this machine, other origins, and one lane for each session.
+
+    lane ─▶ a port of its own ─▶ Witness ─▶ the twin ─▶ the world of the session's key
+                                    └─▶ the lane's WireLog
+
+A lane serves one session at a time. Its port tells whose a request is even where the key is missing or wrong.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import secrets
+import socket
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+import uvicorn
+
+from contracts.relay import RelayingPost
+from contracts.strangers import Stranger
+from contracts.wire import WireLog
+from contracts.witness import WatchedApp, Witness
+from mock_server.protocol import KEEP_ALIVE_SECONDS
+from mock_server.scenarios import Scenario
+from mock_server.server import TwinServer, listen
+from mock_server.settings import Settings
+from mock_server.tls import tls_of
+from mock_server.twin import Twin, load_program, make_twin
+from mock_server.worlds import World
+
+log = logging.getLogger("omnimock")
+
+# As many as a session's key needs to be found in logs, and nowhere by chance.
+_KEY_BYTES = 16
+
+
+class Lane(msgspec.Struct):
+    """One port, for one session at a time."""
+
+    port: int
+    tls_port: int
+
+    @property
+    def base_url(self) -> str:
+        """The address that a client is given."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def tls_base_url(self) -> str:
+        """The address that speaks TLS with a certificate that nobody trusts."""
+        return f"https://127.0.0.1:{self.tls_port}"
+
+
+class Arena:
+    """A running twin with its lanes. Use it as an async context."""
+
+    def __init__(
+        self,
+        *,
+        lanes: int,
+        profile: str | None = None,
+        spec: Path | None = None,
+        scenarios: Path | None = None,
+        seed: int = 0,
+        port: int = 0,
+        scenario: str = "realistic",
+        time_scale: float = 1.0,
+    ) -> None:
+        """Raise SpecError or ValueError where the twin cannot be made; `port` is that of the first lane."""
+        self.settings = Settings(
+            profile=profile, spec=spec, scenarios=scenarios, seed=seed, scenario=scenario, time_scale=time_scale
+        )
+        self._first_port, self._lanes_wanted = port, lanes
+        self.seed = seed
+        self._seeds: dict[str, int] = {}
+        self.post = RelayingPost("http://127.0.0.1:1")
+        self.twin: Twin = make_twin(
+            self.settings, load_program(self.settings), post=lambda: self.post, seed_of=self._seed_of
+        )
+        self.app = WatchedApp(self.twin)
+        self.stranger, self.video_stranger = Stranger(), Stranger()
+        self.lanes: asyncio.Queue[Lane] = asyncio.Queue()
+        self._stack = contextlib.AsyncExitStack()
+
+    def _seed_of(self, key: str) -> int:
+        return self._seeds.get(key, self.seed)
+
+    async def __aenter__(self) -> "Arena":
+        """Listen; raise OSError where the port is taken."""
+        async with contextlib.AsyncExitStack() as stack:
+            plain = [
+                self._listen(stack, self._first_port if number == 0 else 0) for number in range(self._lanes_wanted)
+            ]
+            encrypted = [self._listen(stack, 0) for _ in range(self._lanes_wanted)]
+            tls = stack.enter_context(tls_of(msgspec.structs.replace(self.settings, tls=True)))
+            assert tls is not None
+            for each in (self.stranger, self.video_stranger):
+                await each.start()
+                stack.push_async_callback(each.close)
+            self.twin.callbacks.start()
+            stack.push_async_callback(self.twin.callbacks.stop, 0.2)
+            for sockets, context in ((plain, None), (encrypted, tls.context)):
+                await stack.enter_async_context(self._serving(sockets, context))
+            for one, other in zip(plain, encrypted, strict=True):
+                self.lanes.put_nowait(Lane(one.getsockname()[1], other.getsockname()[1]))
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop."""
+        await self._stack.aclose()
+
+    @contextlib.asynccontextmanager
+    async def lane(self) -> AsyncIterator[Lane]:
+        """Yield a lane that nobody uses, waiting for one."""
+        one = await self.lanes.get()
+        try:
+            yield one
+        finally:
+            self.app.logs.pop(one.port, None)
+            self.app.logs.pop(one.tls_port, None)
+            self.lanes.put_nowait(one)
+
+    def open_world(self, name: str) -> tuple[str, World]:
+        """Return a fresh key with its world; tasks and chance in it follow from `name` and the seed."""
+        key = f"sk-omnimock-{secrets.token_hex(_KEY_BYTES)}"
+        digest = hashlib.sha256(f"{self.seed}/{name}".encode()).digest()
+        self._seeds[key] = int.from_bytes(digest[:6], "big")
+        return key, self.twin.worlds.open(key)
+
+    def close_world(self, world: World) -> None:
+        """Forget a world, and its seed."""
+        self._seeds.pop(world.name, None)
+        if not world.closed:
+            self.twin.reset(world)
+
+    def watch(self, lane: Lane) -> WireLog:
+        """Begin a new log for a lane."""
+        wire = WireLog()
+        self.app.logs[lane.port] = self.app.logs[lane.tls_port] = wire
+        return wire
+
+    def scenario(self, source: Mapping[str, Any], fills: Mapping[str, str]) -> Scenario:
+        """Return a scenario in the common format, its parameters filled in; raise ScenarioError for a bad one."""
+        known = {name: {"default": value} for name, value in fills.items()}
+        own = source.get("parameters", {})
+        return self.twin.catalogue.define({"name": "case", **source, "parameters": {**known, **own}})
+
+    @staticmethod
+    def _listen(stack: contextlib.AsyncExitStack, port: int) -> socket.socket:
+        listener = listen("127.0.0.1", port)
+        stack.callback(listener.close)
+        return listener
+
+    @contextlib.asynccontextmanager
+    async def _serving(self, sockets: list[socket.socket], tls: Any) -> AsyncIterator[None]:
+        config = uvicorn.Config(
+            self.app,
+            http=Witness,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level=logging.WARNING,
+            access_log=False,
+            interface="asgi3",
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=1,
+            ssl_context_factory=(lambda config, make_default: tls) if tls else None,
+        )
+        ready = asyncio.Event()
+        server = _Server(config, ready.set, self.twin.readers.stop)
+        serving = asyncio.create_task(server.serve(sockets))
+        await asyncio.wait({serving, asyncio.create_task(ready.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            yield
+        finally:
+            server.should_exit = server.force_exit = True
+            await serving
+
+
+class _Server(TwinServer):
+    """A server that leaves signals, and the garbage collector, to the examiner."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        """Leave them to others."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and tell that the server answers."""
+        await uvicorn.Server.startup(self, sockets=sockets)
+        self._on_ready()

@@ -1,0 +1,251 @@
+"""`omnimock check -- CMD…`: examines a client, and says what is wrong with it."""
+
+import asyncio
+import contextlib
+import datetime
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mock_server.options import fail, one_line_errors, profile_option, scenarios_option, spec_option
+
+if TYPE_CHECKING:
+    from contracts.baseline import Baseline
+    from contracts.case import Case
+    from contracts.drivers.base import Driver
+    from contracts.report.model import Report
+
+# As many as a machine with two cores carries without being late; the cases wait more than they work.
+_LANES = 8
+
+
+@click.command(context_settings={"ignore_unknown_options": False})
+@click.option("--worker", is_flag=True, help="CMD takes many jobs as JSON lines, in place of being started for each.")
+@click.option("--case", "globs", multiple=True, metavar="GLOB", help="Only these cases, such as RT-*; may be repeated.")
+@click.option(
+    "--level",
+    type=click.Choice(["must", "should", "info"]),
+    default="info",
+    show_default=True,
+    help="Only cases of this level and above.",
+)
+@click.option("--strict", is_flag=True, help="Count should as must.")
+@click.option(
+    "--capability",
+    "capabilities",
+    multiple=True,
+    metavar="NAME",
+    help="What the client can do; may be repeated.  [default: polling images, or what a worker says]",
+)
+@click.option("--baseline", "baseline_file", type=click.Path(path_type=Path), help="Known failures (YAML).")
+@click.option("--baseline-update", is_flag=True, help="Write what fails into the baseline, and take out what passes.")
+@click.option(
+    "--env",
+    "environment",
+    multiple=True,
+    metavar="NAME={base_url}",
+    help="Set this variable for the client; {base_url} and {api_key} are filled in. May be repeated.",
+)
+@click.option(
+    "--client-setting",
+    "client_settings",
+    multiple=True,
+    metavar="NAME=SECONDS",
+    help="A setting that the client cannot change, such as poll_interval_seconds=5; may be repeated.",
+)
+@click.option(
+    "--jobs", "lanes", type=click.IntRange(1, 64), default=_LANES, show_default=True, help="Sessions side by side."
+)
+@click.option("--report", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Write all reports here.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="The port of the twin.  [default: a free one]")
+@click.option("--seed", type=int, default=0, show_default=True, help="What ids, paces and chance are drawn from.")
+@profile_option
+@spec_option
+@scenarios_option
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="-- CMD...")
+def check(command: tuple[str, ...], **options: Any) -> None:
+    """Examine a client, in any language: CMD is started as the driver protocol says.
+
+    Exit status 0 where it is right, 1 where it is wrong, 2 where it could not be examined.
+    """
+    from contracts.case import CaseError
+    from contracts.drivers.base import HarnessError
+
+    with one_line_errors():
+        try:
+            report = _check(command, **options)
+        except (HarnessError, CaseError) as error:
+            fail(str(error))
+        except KeyboardInterrupt:
+            fail("interrupted: nothing was written")
+    sys.exit(report.status)
+
+
+def _check(
+    command: Sequence[str],
+    *,
+    worker: bool,
+    globs: Sequence[str],
+    level: str,
+    strict: bool,
+    capabilities: Sequence[str],
+    baseline_file: Path | None,
+    baseline_update: bool,
+    environment: Sequence[str],
+    client_settings: Sequence[str],
+    lanes: int,
+    folder: Path | None,
+    port: int,
+    seed: int,
+    profile: str | None,
+    spec: Path | None,
+    scenarios: Path | None,
+) -> "Report":
+    from contracts.baseline import updated, write_baseline
+    from contracts.case import LEVELS, catalogue, chosen
+    from contracts.drivers.child import check_command
+    from contracts.report.folder import check_folder, write_reports
+    from contracts.report.terminal import Progress
+
+    cases = chosen(globs, LEVELS[: [*LEVELS].index(level) + 1])
+    check_command(command)
+    today = datetime.datetime.now(datetime.UTC).date()
+    baseline = _baseline(baseline_file, catalogue(), today, update=baseline_update)
+    driver = _driver(command, worker, capabilities, environment, client_settings, lanes)
+    if folder is not None:
+        check_folder(folder)
+    progress = Progress()
+    replay = (
+        f"omnimock check {'--worker ' if worker else ''}--case {{case}} -- {shlex.join(command)}".replace("{", "{{")
+        .replace("}", "}}")
+        .replace("{{case}}", "{case}")
+    )
+    arguments = {
+        "profile": profile,
+        "spec": spec,
+        "scenarios": scenarios,
+        "seed": seed,
+        "port": port,
+    }
+    report = asyncio.run(
+        _examine(driver, command, cases, baseline, progress, replay, strict=strict, lanes=lanes, arena=arguments)
+    )
+    if folder is not None:
+        write_reports(folder, report)
+    progress.finished(report)
+    if baseline_update and baseline_file is not None:
+        write_baseline(baseline_file, updated(baseline, report.cases, today))
+    return report
+
+
+async def _examine(
+    driver: "Driver",
+    command: Sequence[str],
+    cases: "Sequence[Case]",
+    baseline: "Baseline",
+    progress: Any,
+    replay: str,
+    *,
+    strict: bool,
+    lanes: int,
+    arena: dict[str, Any],
+) -> "Report":
+    from contracts.arena import Arena
+    from contracts.report.model import Client
+    from contracts.runner import Plan, run_cases
+
+    one = Arena(lanes=lanes, **arena)
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(one)
+        except OSError as error:
+            raise ValueError(
+                f"cannot listen on port {arena['port']}: {error.strerror or error}; --port 0 takes a free one"
+            ) from None
+        stack.push_async_callback(driver.close)
+        declared = await driver.start()
+        client = Client(
+            declared.name,
+            driver.kind,
+            tuple(command),
+            tuple(sorted(declared.capabilities)),
+            dict(declared.settings),
+        )
+        progress.started(len(cases), client)
+        plan = Plan(cases=cases, baseline=baseline, strict=strict, lanes=lanes, replay=replay)
+        return await run_cases(one, driver, client, declared, plan, progress.case_done)
+
+
+def _driver(
+    command: Sequence[str],
+    worker: bool,
+    capabilities: Sequence[str],
+    environment: Sequence[str],
+    client_settings: Sequence[str],
+    lanes: int,
+) -> "Driver":
+    from contracts.drivers.exec import ExecDriver
+    from contracts.drivers.worker import WorkerDriver
+    from contracts.jobs import CAPABILITIES, USUAL_CAPABILITIES
+    from mock_server.names import nearest
+
+    for each in capabilities:
+        if each not in CAPABILITIES:
+            raise ValueError(f"--capability {each}: there is no such capability; {nearest(each, CAPABILITIES)}")
+    variables, settings = _variables(environment), _settings(client_settings)
+    if worker:
+        return WorkerDriver(
+            command, lanes=lanes, environment=variables, settings=settings, capabilities=frozenset(capabilities)
+        )
+    if "callback-relay" in capabilities:
+        raise ValueError("--capability callback-relay: callbacks are relayed to workers only (--worker)")
+    return ExecDriver(
+        command,
+        capabilities=frozenset(capabilities) or USUAL_CAPABILITIES,
+        settings=settings,
+        environment=variables,
+    )
+
+
+def _variables(given: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        if not equals or not name:
+            raise ValueError(f"--env {each!r}: NAME=VALUE is expected, such as KLING_API_BASE={{base_url}}")
+        found[name] = value
+    return found
+
+
+def _settings(given: Sequence[str]) -> dict[str, float]:
+    from contracts.jobs import WISHES
+    from mock_server.names import nearest
+
+    found = {}
+    for each in given:
+        name, _, value = each.partition("=")
+        if name not in WISHES:
+            raise ValueError(f"--client-setting {each!r}: there is no setting {name!r}; {nearest(name, WISHES)}")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            found[name] = 0.0
+        if not 0 < found[name] < 86_400:
+            raise ValueError(f"--client-setting {each!r}: a number of seconds above 0 is expected")
+    return found
+
+
+def _baseline(path: Path | None, cases: "Sequence[Case]", today: datetime.date, *, update: bool) -> "Baseline":
+    from contracts.baseline import Baseline, read_baseline
+
+    if path is None:
+        if update:
+            raise ValueError("--baseline-update goes with --baseline FILE, which it writes")
+        return Baseline()
+    if update and not path.exists():
+        return Baseline()
+    return read_baseline(path, cases, today)

@@ -1,0 +1,233 @@
+"""Runs cases on a client: sessions side by side where their judgement allows it, and what goes red once more, alone.
+
+case ─▶ sessions ─▶ checks ─▶ findings ─▶ verdict
+                      red? ─▶ again, alone ─▶ red again: failed
+                                          └─▶ not red: a lateness is forgiven, anything else is intermittent
+"""
+
+import asyncio
+import datetime
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from contracts.arena import Arena
+from contracts.baseline import Baseline
+from contracts.case import Case
+from contracts.checks.table import CHECKS, POOLED
+from contracts.drivers.base import Declared, Driver, HarnessError
+from contracts.observation import Session
+from contracts.playing import play_session, plays_of
+from contracts.report.model import CaseReport, Client, Finding, Report, Verdict
+from contracts.shown import session_report
+from contracts.verdicts import case_verdict, channel_verdict, is_red, only_late
+from mock_server import __version__
+
+# What a check of a case alone is repeated before it counts as always so.
+REPEATS = 2
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What is to be run, and how it counts."""
+
+    cases: Sequence[Case]
+    baseline: Baseline = Baseline()
+    strict: bool = False
+    lanes: int = 8
+    # How the run is replayed, with {case} for a case's id.
+    replay: str = "omnimock check --case {case}"
+
+
+class Room:
+    """Lets sessions run side by side: many, or one or two of those that must not be disturbed, or one alone."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._used = 0
+        self._changed = asyncio.Condition()
+
+    @asynccontextmanager
+    async def place(self, side_by_side: int) -> AsyncIterator[None]:
+        """Hold a place; a session that bears few beside it takes the room of many."""
+        share = max(1, self._width // max(1, min(side_by_side, self._width)))
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._used + share <= self._width)
+            self._used += share
+        try:
+            yield
+        finally:
+            async with self._changed:
+                self._used -= share
+                self._changed.notify_all()
+
+
+async def run_cases(
+    arena: Arena,
+    driver: Driver,
+    client: Client,
+    declared: Declared,
+    plan: Plan,
+    done: Callable[[CaseReport], None] = lambda report: None,
+) -> Report:
+    """Run the cases of a plan; `done` is told each as it ends. Raise HarnessError where the client cannot be driven."""
+    run = _Run(arena, driver, declared, plan)
+    began, started = time.monotonic(), datetime.datetime.now(datetime.UTC)
+    reports: dict[str, CaseReport] = {}
+
+    async def one(case: Case) -> None:
+        report = await run.case(case)
+        reports[case.id] = report
+        done(report)
+
+    # The longest first, so that none is left over at the end.
+    order = sorted(plan.cases, key=lambda each: -sum(play.times for play in each.plays))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for case in order:
+                group.create_task(one(case))
+    except* HarnessError as errors:
+        raise errors.exceptions[0] from None
+    cases = tuple(reports[case.id] for case in plan.cases)
+    return Report(
+        client=client,
+        cases=cases,
+        status=1 if any(each.red for each in cases) else 0,
+        started=started.isoformat(timespec="seconds"),
+        seconds=time.monotonic() - began,
+        profile=arena.twin.program.profile.name,
+        spec=arena.twin.program.spec.title,
+        version=__version__,
+        strict=plan.strict,
+        seed=arena.seed,
+    )
+
+
+class _Run:
+    def __init__(self, arena: Arena, driver: Driver, declared: Declared, plan: Plan) -> None:
+        self.arena, self.driver, self.declared, self.plan = arena, driver, declared, plan
+        self.room = Room(plan.lanes)
+
+    async def case(self, case: Case) -> CaseReport:
+        """Run one case, and judge it."""
+        began = time.monotonic()
+        if reason := self.unsupported(case):
+            return self.report(case, [], [], "unsupported", reason, began)
+        sessions, findings = await self.judged(case, case.side_by_side)
+        verdict, reason = self.verdict(case, findings), ""
+        if verdict in ("failed", "warned"):
+            sessions, findings, verdict, reason = await self.again(case, sessions, findings, verdict)
+        if verdict == "not exercised":
+            reason = next((each.seen for each in findings if each.verdict == "not exercised"), "nothing was seen")
+            if _only_silent(case, sessions, findings):
+                verdict, reason = "unsupported", "the client reports no outcome"
+        return self.report(case, sessions, findings, verdict, reason, began)
+
+    def unsupported(self, case: Case) -> str:
+        """Why a client is not asked; empty where it is."""
+        missing = [each for each in case.needs if not self.has(each)]
+        if missing:
+            return f"the client does not declare {' and '.join(missing)}"
+        return ""
+
+    def has(self, capability: str) -> bool:
+        """Whether the client has a capability; a callback may come to it by either way."""
+        mine = self.declared.capabilities
+        return capability in mine or (capability == "callbacks" and "callback-relay" in mine)
+
+    async def judged(self, case: Case, side_by_side: int) -> tuple[list[Session], list[Finding]]:
+        """Play all sessions of a case, and look at them."""
+
+        async def one(number: int) -> Session:
+            async with self.room.place(side_by_side):
+                return await play_session(self.arena, self.driver, self.declared, case, number, plays[number])
+
+        plays = dict(plays_of(case))
+        sessions = list(await asyncio.gather(*(one(number) for number in plays)))
+        return sessions, findings_of(case, sessions)
+
+    async def again(
+        self, case: Case, sessions: list[Session], findings: list[Finding], verdict: Verdict
+    ) -> tuple[list[Session], list[Finding], Verdict, str]:
+        """Run a case that went red again, alone. Return what counts, with a reason where it is not plain."""
+        late = only_late(findings)
+        for _ in range(REPEATS):
+            sessions_again, findings_again = await self.judged(case, 1)
+            verdict_again = self.verdict(case, findings_again)
+            if verdict_again in ("failed", "warned"):
+                late = late and only_late(findings_again)
+                continue
+            if late:
+                return sessions_again, findings_again, verdict_again, "it was late on a busy machine, and in time alone"
+            return sessions, findings, "intermittent", "it failed, and passed when it was run again alone"
+        return sessions, findings, verdict, ""
+
+    def verdict(self, case: Case, findings: Sequence[Finding]) -> Verdict:
+        """Return the verdict, at the level at which the case counts."""
+        level = self.plan.baseline.level(case)
+        if case.profile is not None and not self.arena.twin.program.profile.name.startswith(case.profile):
+            level = "info"
+        return case_verdict(findings, level)
+
+    def report(
+        self,
+        case: Case,
+        sessions: Sequence[Session],
+        findings: Sequence[Finding],
+        verdict: Verdict,
+        reason: str,
+        began: float,
+    ) -> CaseReport:
+        """Put down what came of a case, by the baseline too."""
+        entry = self.plan.baseline.knows(case.id)
+        if entry is not None and verdict in ("failed", "warned", "intermittent"):
+            verdict, reason = "known failing", f"{entry.reason} (until {entry.expires})"
+        elif entry is not None and verdict == "passed":
+            verdict, reason = "unexpectedly passing", f"it passes now: take it out of the baseline ({entry.reason})"
+        level = self.plan.baseline.level(case)
+        return CaseReport(
+            id=case.id,
+            title=case.title,
+            group=case.group,
+            group_title=case.group_title,
+            requirement=case.requirement,
+            level=level,
+            basis=case.basis,
+            source=case.source,
+            why=case.why,
+            fix=case.fix,
+            verdict=verdict,
+            wire=channel_verdict(findings, "wire") or "not exercised",
+            outcome=channel_verdict(findings, "outcome") or "not exercised",
+            reason=reason,
+            findings=tuple(findings),
+            sessions=tuple(session_report(self.arena, each) for each in sessions),
+            replay=self.plan.replay.format(case=case.id),
+            seconds=time.monotonic() - began,
+            red=is_red(verdict, level, strict=self.plan.strict),
+        )
+
+
+def findings_of(case: Case, sessions: Sequence[Session]) -> list[Finding]:
+    """Return what the checks of a case find."""
+    found: list[Finding] = []
+    for session in sessions:
+        for check in (*case.checks, *session.play.checks):
+            for name, argument in check.items():
+                found += CHECKS[name](session, argument)
+    for check in case.pooled:
+        for name, argument in check.items():
+            found += POOLED[name](sessions, argument)
+    # A client that breaks the protocol fails the case that was running, whatever else was seen.
+    for session in sessions:
+        for each in session.jobs:
+            if each.ending.is_defect:
+                found.append(Finding("outcome", "failed", "a result for the job", each.ending.detail, session.number))
+    return found
+
+
+def _only_silent(case: Case, sessions: Sequence[Session], findings: Sequence[Finding]) -> bool:
+    """Whether nothing could be told because the client says nothing, and not because nothing happened."""
+    nothing_said = all(job.outcome is None and not job.ending.is_defect for each in sessions for job in each.jobs)
+    return nothing_said and all(each.channel == "outcome" for each in findings)

@@ -1,0 +1,63 @@
+"""From findings to verdicts: of each channel, of a case, and what the exit status of a run is.
+
+    findings ─▶ wire verdict, outcome verdict ─▶ level ─▶ verdict of the case ─▶ baseline ─▶ red or not
+
+Nothing passes because nothing was seen: without a finding that passed, a channel is not exercised.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from contracts.case import Level
+from contracts.report.model import Channel, Finding, Verdict
+
+
+def channel_verdict(findings: Iterable[Finding], channel: Channel) -> Verdict | None:
+    """Return the verdict of one channel; None where no check looked at it."""
+    kinds = [each.verdict for each in findings if each.channel == channel]
+    if not kinds:
+        return None
+    if "failed" in kinds:
+        return "failed"
+    if "passed" in kinds:
+        return "passed"
+    return "not exercised" if "not exercised" in kinds else "info"
+
+
+def case_verdict(findings: Sequence[Finding], level: Level) -> Verdict:
+    """Return the verdict of a case by its findings. What fails at the level should is a warning.
+
+    A wire that is right carries a case whose outcome was not reported, and the other way round.
+    """
+    each = [channel_verdict(findings, "wire"), channel_verdict(findings, "outcome")]
+    if level == "info":
+        return "info" if any(verdict in ("passed", "failed", "info") for verdict in each) else "not exercised"
+    if "failed" in each:
+        return "failed" if level == "must" else "warned"
+    if "passed" in each:
+        return "passed"
+    return "info" if "info" in each and "not exercised" not in each else "not exercised"
+
+
+def only_late(findings: Iterable[Finding]) -> bool:
+    """Whether everything that failed did so because it took too long, which a busy machine can cause."""
+    failed = [each for each in findings if each.verdict == "failed"]
+    return bool(failed) and all(each.upper for each in failed)
+
+
+def is_red(verdict: Verdict, level: Level, *, strict: bool = False, excused: bool = False) -> bool:
+    """Whether a case makes the run red.
+
+    `excused` says that the client told why it cannot be exercised. `strict` counts should as must.
+    """
+    counts = level == "must" or (strict and level == "should")
+    match verdict:
+        case "failed" | "unexpectedly passing":
+            return True
+        case "warned":
+            return strict
+        case "intermittent":
+            return counts
+        case "not exercised":
+            return level != "info" and not excused
+        case _:
+            return False

@@ -1,0 +1,94 @@
+"""The protocol class of a twin that is watched: each request becomes a sighting, with the moments of its parts.
+
+It adds nothing to what the twin says, and nothing to the twin that users serve.
+"""
+
+import asyncio
+import time
+from itertools import count
+from typing import Any
+
+from contracts.sightings import sighting_of
+from contracts.wire import Sighting, WireLog
+from mock_server.app import App
+from mock_server.exchange import Exchange, Incoming, Reply
+from mock_server.protocol import TwinProtocol
+from mock_server.twin import Twin
+from mock_server.worlds import World
+
+
+class WatchedApp(App):
+    """A twin's application that knows whom its requests are told to."""
+
+    def __init__(self, twin: Twin) -> None:
+        super().__init__(twin)
+        # The log of each session, by the port at which its client calls.
+        self.logs: dict[int, WireLog] = {}
+        self.connections = count(1)
+
+
+class Witness(TwinProtocol):
+    """One connection, watched."""
+
+    app: WatchedApp
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.began = 0.0
+        self.number = 0
+        self.log: WireLog | None = None
+        self.current: Sighting | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's is the same.
+        """Tell the session by the port that was called."""
+        super().connection_made(transport)
+        self.number = next(self.app.connections)
+        self.log = self.app.logs.get(transport.get_extra_info("sockname")[1])
+
+    def data_received(self, data: bytes) -> None:
+        """Note when the first byte of a request came."""
+        if self.in_head and not self.head_bytes:
+            self.began = time.monotonic()
+        super().data_received(data)
+
+    def put(self, incoming: Incoming, reply: Reply, *, keep_alive: bool) -> None:
+        """Note the request, and when its reply was out."""
+        whole = time.monotonic()
+        world, number = self.app.endpoint.last_entry(incoming)
+        self.current = self.seen(world, number, whole)
+        super().put(incoming, reply, keep_alive=keep_alive)
+        if reply.wire is None and self.current is not None:
+            self.current.replied = time.monotonic()
+            self.current = None
+
+    def go_on(self, kept: bool) -> None:
+        """Note that a reply that was held back is out, as far as it ever will be."""
+        if self.current is not None:
+            self.current.replied = time.monotonic()
+            self.current = None
+        super().go_on(kept)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Note when a client left."""
+        if self.parts is not None:
+            incoming = self.incoming()
+            super().connection_lost(exc)
+            world, number = self.app.endpoint.last_entry(incoming)
+            self.current = self.seen(world, number, time.monotonic())
+        else:
+            super().connection_lost(exc)
+        if self.current is not None:
+            self.current.left = time.monotonic()
+            self.current = None
+
+    def seen(self, world: World, number: int, whole: float) -> Sighting | None:
+        """Return the sighting of a journal's last exchange, which is told."""
+        exchange = next((each for each in world.journal.after(number - 1) if each.number == number), None)
+        if self.log is None or not isinstance(exchange, Exchange):
+            return None
+        began = self.began or whole
+        sighting = sighting_of(
+            self.app.twin, world, exchange, connection=self.number, began=min(began, whole), whole=whole
+        )
+        self.log.add(sighting)
+        return sighting
