@@ -80,6 +80,8 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="keba
     side_by_side: int = 8
     # Checks that look at all sessions of the case together.
     pooled: tuple[Check, ...] = ()
+    # Checks that can judge what a command did of its own accord, where a client is only observed.
+    observed: tuple[Check, ...] = ()
     # Whether the judgement needs the client's own word, its log, or its receiver (as in the catalogue: W, O, L, C).
     judges: str = "W"
     # Filled in when the catalogue is read: the group's name and title.

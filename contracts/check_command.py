@@ -111,7 +111,8 @@ def _check(
     from contracts.report.folder import check_folder, write_reports
     from contracts.report.terminal import Progress
 
-    cases = chosen(globs, LEVELS[: [*LEVELS].index(level) + 1])
+    names: list[str] = list(LEVELS)
+    cases = chosen(globs, LEVELS[: names.index(level) + 1])
     check_command(command)
     today = datetime.datetime.now(datetime.UTC).date()
     baseline = _baseline(baseline_file, catalogue(), today, update=baseline_update)
@@ -196,7 +197,7 @@ def _driver(
     for each in capabilities:
         if each not in CAPABILITIES:
             raise ValueError(f"--capability {each}: there is no such capability; {nearest(each, CAPABILITIES)}")
-    variables, settings = _variables(environment), _settings(client_settings)
+    variables, settings = variables_of(environment), client_settings_of(client_settings)
     if worker:
         return WorkerDriver(
             command, lanes=lanes, environment=variables, settings=settings, capabilities=frozenset(capabilities)
@@ -211,7 +212,8 @@ def _driver(
     )
 
 
-def _variables(given: Sequence[str]) -> dict[str, str]:
+def variables_of(given: Sequence[str]) -> dict[str, str]:
+    """Return what `--env` says; raise ValueError for what is no NAME=VALUE."""
     found = {}
     for each in given:
         name, equals, value = each.partition("=")
@@ -221,7 +223,8 @@ def _variables(given: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _settings(given: Sequence[str]) -> dict[str, float]:
+def client_settings_of(given: Sequence[str]) -> dict[str, float]:
+    """Return what `--client-setting` says, in seconds; raise ValueError for a setting that there is not."""
     from contracts.jobs import WISHES
     from mock_server.names import nearest
 

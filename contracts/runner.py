@@ -15,12 +15,12 @@ import msgspec
 
 from contracts.arena import Arena
 from contracts.baseline import Baseline
-from contracts.case import Case
+from contracts.case import Case, Level
 from contracts.checks.table import CHECKS, POOLED
 from contracts.drivers.base import Declared, Driver, HarnessError
 from contracts.observation import Session
 from contracts.playing import play_session, plays_of
-from contracts.report.model import CaseReport, Client, Finding, Report, Verdict
+from contracts.report.model import CaseReport, Client, Finding, Report, SessionReport, Verdict
 from contracts.shown import session_report
 from contracts.verdicts import case_verdict, channel_verdict, is_red, only_late
 from mock_server import __version__
@@ -186,27 +186,43 @@ class _Run:
         elif entry is not None and verdict == "passed":
             verdict, reason = "unexpectedly passing", f"it passes now: take it out of the baseline ({entry.reason})"
         level = self.plan.baseline.level(case)
-        return CaseReport(
-            id=case.id,
-            title=case.title,
-            group=case.group,
-            group_title=case.group_title,
-            requirement=case.requirement,
-            level=level,
-            basis=case.basis,
-            source=case.source,
-            why=case.why,
-            fix=case.fix,
-            verdict=verdict,
-            wire=channel_verdict(findings, "wire") or "not exercised",
-            outcome=channel_verdict(findings, "outcome") or "not exercised",
-            reason=reason,
-            findings=tuple(findings),
-            sessions=tuple(session_report(self.arena, each) for each in sessions),
-            replay=self.plan.replay.format(case=case.id),
-            seconds=time.monotonic() - began,
-            red=is_red(verdict, level, strict=self.plan.strict),
-        )
+        shown = tuple(session_report(self.arena, each) for each in sessions)
+        red = is_red(verdict, level, strict=self.plan.strict)
+        report = report_of(case, level, findings, shown, verdict, reason, red=red)
+        replay, seconds = self.plan.replay.format(case=case.id), time.monotonic() - began
+        return msgspec.structs.replace(report, replay=replay, seconds=seconds)
+
+
+def report_of(
+    case: Case,
+    level: Level,
+    findings: Sequence[Finding],
+    sessions: tuple[SessionReport, ...],
+    verdict: Verdict,
+    reason: str,
+    *,
+    red: bool,
+) -> CaseReport:
+    """Return the report of a case that was judged."""
+    return CaseReport(
+        id=case.id,
+        title=case.title,
+        group=case.group,
+        group_title=case.group_title,
+        requirement=case.requirement,
+        level=level,
+        basis=case.basis,
+        source=case.source,
+        why=case.why,
+        fix=case.fix,
+        verdict=verdict,
+        wire=channel_verdict(findings, "wire") or "not exercised",
+        outcome=channel_verdict(findings, "outcome") or "not exercised",
+        reason=reason,
+        findings=tuple(findings),
+        sessions=sessions,
+        red=red,
+    )
 
 
 def findings_of(case: Case, sessions: Sequence[Session]) -> list[Finding]:

@@ -1,0 +1,118 @@
+"""`omnimock observe -- CMD…`: runs a command of the user's own, and judges what it sent."""
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from contracts.check_command import client_settings_of, variables_of
+from mock_server.options import fail, one_line_errors, profile_option, scenarios_option, spec_option
+
+if TYPE_CHECKING:
+    from contracts.case import Case
+    from contracts.observing import Observed
+
+
+@click.command()
+@click.option("--case", "globs", multiple=True, metavar="GLOB", help="Only these cases; may be repeated.")
+@click.option("--strict", is_flag=True, help="Count should as must.")
+@click.option(
+    "--env",
+    "environment",
+    multiple=True,
+    metavar="NAME={base_url}",
+    help="Set this variable for the command; {base_url} and {api_key} are filled in. May be repeated.",
+)
+@click.option(
+    "--client-setting",
+    "settings",
+    multiple=True,
+    metavar="NAME=SECONDS",
+    help="What the client spends, such as poll_interval_seconds=5: it is judged by that. May be repeated.",
+)
+@click.option("--scenario", default="realistic", show_default=True, help="What the twin does.")
+@click.option("--time-scale", type=float, default=1.0, show_default=True, help="How many times faster tasks run.")
+@click.option("--report", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Write all reports here.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="The port of the twin.  [default: a free one]")
+@profile_option
+@spec_option
+@scenarios_option
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="-- CMD...")
+def observe(
+    command: tuple[str, ...],
+    globs: Sequence[str],
+    strict: bool,
+    environment: Sequence[str],
+    settings: Sequence[str],
+    scenario: str,
+    time_scale: float,
+    folder: Path | None,
+    port: int,
+    profile: str | None,
+    spec: Path | None,
+    scenarios: Path | None,
+) -> None:
+    """Run CMD, such as a test suite, with the twin's address in its environment, and judge what came over the wire.
+
+    The address and a key are OMNIMOCK_BASE_URL and OMNIMOCK_API_KEY, DEERAPI_BASE_URL and DEERAPI_KEY. Exit status 1
+    where the wire is wrong, 2 where CMD could not be run, else CMD's own.
+    """
+    from contracts.case import CaseError, chosen
+    from contracts.drivers.base import HarnessError
+    from contracts.drivers.child import check_command
+    from contracts.report.folder import check_folder, write_reports
+    from contracts.report.terminal import Progress
+
+    with one_line_errors():
+        try:
+            cases = [each for each in chosen(globs) if each.observed]
+            if not cases:
+                raise CaseError("none of these cases can be judged by what is only observed; run `omnimock check`")
+            check_command(command)
+            if folder is not None:
+                check_folder(folder)
+            observed = asyncio.run(
+                _observe(
+                    command,
+                    cases,
+                    variables_of(environment),
+                    client_settings_of(settings),
+                    strict=strict,
+                    arena={
+                        "port": port,
+                        "profile": profile,
+                        "spec": spec,
+                        "scenarios": scenarios,
+                        "scenario": scenario,
+                        "time_scale": time_scale,
+                    },
+                )
+            )
+        except (HarnessError, CaseError) as error:
+            fail(str(error))
+        except KeyboardInterrupt:
+            fail("interrupted: nothing was judged")
+    if folder is not None:
+        write_reports(folder, observed.report)
+    Progress().finished(observed.report)
+    status = observed.exit_status
+    sys.exit(observed.report.status or (status if status >= 0 else 128 - status))
+
+
+async def _observe(
+    command: Sequence[str],
+    cases: "Sequence[Case]",
+    environment: Mapping[str, str],
+    settings: Mapping[str, float],
+    *,
+    strict: bool,
+    arena: dict[str, Any],
+) -> "Observed":
+    from contracts.arena import Arena
+    from contracts.observing import observe_command
+
+    async with Arena(lanes=1, **arena) as one:
+        return await observe_command(one, command, cases, environment=environment, settings=settings, strict=strict)
