@@ -47,6 +47,8 @@ class Play(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="keba
     settings: dict[str, float] = {}
     times: int = 1
     callbacks: bool = False
+    # The level of what is seen here, where it is lower than that of the case.
+    level: Level | None = None
     # How the base URL ends, and which of the twin's listeners it names.
     slash: bool = False
     listener: Literal["usual", "tls"] = "usual"

@@ -22,6 +22,8 @@ class JobSeen(msgspec.Struct, frozen=True):
 
     job: Job
     ending: Ending
+    # How many results came for it, those behind the first included.
+    results: int = 1
 
     @property
     def outcome(self) -> str | None:

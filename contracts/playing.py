@@ -106,7 +106,7 @@ class _Playing:
             began=self.began,
             ended=ended,
             watched_until=now(),
-            jobs=[JobSeen(job, ending) for job, ending in zip(jobs, endings, strict=True)],
+            jobs=[JobSeen(job, ending, self.driver.results(job)) for job, ending in zip(jobs, endings, strict=True)],
             wire=wire,
             tasks=list(world.store.tasks()),
             attempts=[each for each in entries if isinstance(each, Attempt)],

@@ -8,7 +8,7 @@ case ─▶ sessions ─▶ checks ─▶ findings ─▶ verdict
 import asyncio
 import datetime
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -108,13 +108,16 @@ class _Run:
     def __init__(self, arena: Arena, driver: Driver, declared: Declared, plan: Plan) -> None:
         self.arena, self.driver, self.declared, self.plan = arena, driver, declared, plan
         self.room = Room(plan.lanes)
+        # Cases whose plays are the same share the sessions.
+        self.played: dict[bytes, asyncio.Task[list[Session]]] = {}
 
     async def case(self, case: Case) -> CaseReport:
         """Run one case, and judge it."""
         began = time.monotonic()
         if reason := self.unsupported(case):
             return self.report(case, [], [], "unsupported", reason, began)
-        sessions, findings = await self.judged(case, case.side_by_side)
+        sessions = await self.sessions(case)
+        findings = findings_of(case, sessions)
         verdict, reason = self.verdict(case, findings), ""
         if verdict in ("failed", "warned"):
             sessions, findings, verdict, reason = await self.again(case, sessions, findings, verdict)
@@ -136,16 +139,22 @@ class _Run:
         mine = self.declared.capabilities
         return capability in mine or (capability == "callbacks" and "callback-relay" in mine)
 
-    async def judged(self, case: Case, side_by_side: int) -> tuple[list[Session], list[Finding]]:
-        """Play all sessions of a case, and look at them."""
+    async def sessions(self, case: Case) -> list[Session]:
+        """Return the sessions of a case, played now or for another case that has the same plays."""
+        name = msgspec.json.encode(case.plays)
+        if name not in self.played:
+            self.played[name] = asyncio.create_task(self.play(case, case.side_by_side))
+        return await asyncio.shield(self.played[name])
+
+    async def play(self, case: Case, side_by_side: int) -> list[Session]:
+        """Play all sessions of a case."""
 
         async def one(number: int) -> Session:
             async with self.room.place(side_by_side):
                 return await play_session(self.arena, self.driver, self.declared, case, number, plays[number])
 
         plays = dict(plays_of(case))
-        sessions = list(await asyncio.gather(*(one(number) for number in plays)))
-        return sessions, findings_of(case, sessions)
+        return list(await asyncio.gather(*(one(number) for number in plays)))
 
     async def again(
         self, case: Case, sessions: list[Session], findings: list[Finding], verdict: Verdict
@@ -153,7 +162,8 @@ class _Run:
         """Run a case that went red again, alone. Return what counts, with a reason where it is not plain."""
         late = only_late(findings)
         for _ in range(REPEATS):
-            sessions_again, findings_again = await self.judged(case, 1)
+            sessions_again = await self.play(case, 1)
+            findings_again = findings_of(case, sessions_again)
             verdict_again = self.verdict(case, findings_again)
             if verdict_again in ("failed", "warned"):
                 late = late and only_late(findings_again)
@@ -231,7 +241,7 @@ def findings_of(case: Case, sessions: Sequence[Session]) -> list[Finding]:
     for session in sessions:
         for check in (*case.checks, *session.play.checks):
             for name, argument in check.items():
-                found += CHECKS[name](session, argument)
+                found += _at_level(CHECKS[name](session, argument), session.play.level)
     for check in case.pooled:
         for name, argument in check.items():
             found += POOLED[name](sessions, argument)
@@ -241,6 +251,13 @@ def findings_of(case: Case, sessions: Sequence[Session]) -> list[Finding]:
             if each.ending.is_defect:
                 found.append(Finding("outcome", "failed", "a result for the job", each.ending.detail, session.number))
     return found
+
+
+def _at_level(findings: Iterable[Finding], level: Level | None) -> list[Finding]:
+    """Return the findings of a play that has a level of its own, so that they count for that."""
+    if level is None:
+        return list(findings)
+    return [each if each.level else msgspec.structs.replace(each, level=level) for each in findings]
 
 
 def _only_silent(case: Case, sessions: Sequence[Session], findings: Sequence[Finding]) -> bool:

@@ -31,8 +31,11 @@ def case_verdict(findings: Sequence[Finding], level: Level) -> Verdict:
     each = [channel_verdict(findings, "wire"), channel_verdict(findings, "outcome")]
     if level == "info":
         return "info" if any(verdict in ("passed", "failed", "info") for verdict in each) else "not exercised"
-    if "failed" in each:
-        return "failed" if level == "must" else "warned"
+    levels = {finding.level or level for finding in findings if finding.verdict == "failed"}
+    if level == "must" and "must" in levels:
+        return "failed"
+    if levels - {"info"}:
+        return "warned"
     if "passed" in each:
         return "passed"
     return "info" if "info" in each and "not exercised" not in each else "not exercised"

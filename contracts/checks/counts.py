@@ -8,7 +8,7 @@ from contracts.observation import Session
 from contracts.report.model import Finding
 from contracts.wire import Sighting
 
-_NOUNS = {"submit": "create", "query": "query", "list": "list", "cancel": "cancel"}
+NOUNS = {"submit": "create", "query": "query", "list": "list", "cancel": "cancel"}
 
 
 def requests(session: Session, argument: Mapping[str, Any]) -> Iterator[Finding]:
@@ -16,9 +16,9 @@ def requests(session: Session, argument: Mapping[str, Any]) -> Iterator[Finding]
     role = argument["role"]
     seen = session.wire.of(role)
     least, most = argument.get("at-least", 0), argument.get("at-most")
-    wanted = _range(least, most, _NOUNS[role])
+    wanted = _range(least, most, NOUNS[role])
     good = len(seen) >= least and (most is None or len(seen) <= most)
-    yield verdict_of(session, good, wanted, times(len(seen), _NOUNS[role]), *seen)
+    yield verdict_of(session, good, wanted, times(len(seen), NOUNS[role]), *seen)
 
 
 def retried(session: Session, argument: Mapping[str, Any]) -> Iterator[Finding]:
@@ -27,9 +27,9 @@ def retried(session: Session, argument: Mapping[str, Any]) -> Iterator[Finding]:
     On a create a query by the external id counts as well, because it finds out whether there is a task.
     """
     role = argument["role"]
-    noun = _NOUNS[role]
+    noun = NOUNS[role]
     seen = session.wire.of(role)
-    first = next((each for each in seen if not _went_well(each)), None)
+    first = next((each for each in seen if not went_well(each)), None)
     expected = f"another {noun} after one that did not go well"
     if role == "submit":
         expected += ", or a query by the external id"
@@ -74,7 +74,8 @@ def said(sighting: Sighting) -> str:
     return f"{words}, spoiled on its way" if spoiled and not problem else words
 
 
-def _went_well(sighting: Sighting) -> bool:
+def went_well(sighting: Sighting) -> bool:
+    """Whether the reply was a good one, and came whole and unspoiled."""
     reply = sighting.exchange.reply
     fault = "fault" in (sighting.exchange.explanation or {}) or "faults" in (sighting.exchange.explanation or {})
     return reply is not None and sighting.status == 200 and reply.wire is None and not fault

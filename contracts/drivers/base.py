@@ -71,6 +71,9 @@ class Driver(Protocol):
     async def relay(self, job: Job, headers: Mapping[str, str], body: bytes) -> int:
         """Hand a callback to the client; return the status that it answers with."""
 
+    def results(self, job: Job) -> int:
+        """Return how many results came for a job until now."""
+
     async def close(self) -> None:
         """End whatever is left of the client."""
 

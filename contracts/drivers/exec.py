@@ -35,6 +35,7 @@ class ExecDriver:
         self.command = tuple(command)
         self._capabilities, self._settings = capabilities, dict(settings or {})
         self._environment = dict(environment or {})
+        self._results: dict[str, int] = {}
 
     async def start(self) -> Declared:
         """See that the command is there."""
@@ -73,6 +74,8 @@ class ExecDriver:
             each.cancel()
         await asyncio.gather(*readers, return_exceptions=True)
         printed = output.content
+        found = [_object(each) for each in printed.splitlines()]
+        self._results[job.job] = sum(each is not None and each.get("outcome") is not None for each in found)
         kept = (log.content + b"\n" + printed)[:LOG_BYTES_MAX]
         if hung:
             detail = f"it was still running after {limit_seconds:g} s, and was ended"
@@ -82,6 +85,10 @@ class ExecDriver:
     async def relay(self, job: Job, headers: Mapping[str, str], body: bytes) -> int:
         """There is no way to relay a callback to a command."""
         raise HarnessError("callbacks cannot be relayed over exec")
+
+    def results(self, job: Job) -> int:
+        """Return how many lines of its output were results."""
+        return self._results.pop(job.job, 0)
 
     async def close(self) -> None:
         """Nothing is left over: each command ends with its job."""

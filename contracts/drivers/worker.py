@@ -28,6 +28,8 @@ from mock_server.names import nearest
 HELLO_SECONDS_MAX = 20.0
 # What a client may need to leave after `bye`.
 _BYE_SECONDS = 1.0
+# A client that makes up jobs must not fill the memory.
+_COUNTED_MAX = 10_000
 
 
 class WorkerDriver:
@@ -54,6 +56,7 @@ class WorkerDriver:
         self._starting = asyncio.Lock()
         self._parallel = False
         self._where: dict[str, Worker] = {}
+        self._results: dict[str, int] = {}
 
     async def start(self) -> Declared:
         """Start the first worker, and hear what it says of itself."""
@@ -87,6 +90,10 @@ class WorkerDriver:
         worker = self._where.get(job.job)
         return await worker.relay(job, headers, body) if worker is not None else 404
 
+    def results(self, job: Job) -> int:
+        """Return how many results came for a job until now."""
+        return self._results.pop(job.job, 0)
+
     async def close(self) -> None:
         """Say goodbye to all workers, and end those that do not leave."""
         workers = [self._shared] if self._shared is not None else []
@@ -97,7 +104,7 @@ class WorkerDriver:
         await asyncio.gather(*(each.leave() for each in workers))
 
     async def _start(self) -> "Worker":
-        worker = Worker(self.command, self._environment)
+        worker = Worker(self.command, self._environment, self._results)
         await worker.start()
         return worker
 
@@ -124,7 +131,9 @@ class WorkerDriver:
 class Worker:
     """One running command that speaks the protocol."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], results: dict[str, int]) -> None:
+        """How many results came for each job is counted in `results`."""
+        self._results = results
         self.command = tuple(command)
         self._environment = environment
         self.log = Log()
@@ -271,6 +280,8 @@ class Worker:
 
     def _result(self, message: Mapping[str, Any]) -> None:
         job = message.get("job")
+        if isinstance(job, str) and message.get("outcome") is not None and len(self._results) < _COUNTED_MAX:
+            self._results[job] = self._results.get(job, 0) + 1
         waiting = self._running.get(job) if isinstance(job, str) else None
         if waiting is None and len(self._running) == 1 and job is None:
             waiting = next(iter(self._running.values()))

@@ -38,6 +38,8 @@ class Finding(msgspec.Struct, frozen=True):
     session: int = 0
     lines: tuple[int, ...] = ()
     upper: bool = False
+    # The level of what failed, where it is not that of the case.
+    level: Level | None = None
 
 
 class WireLine(msgspec.Struct, frozen=True):
