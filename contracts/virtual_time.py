@@ -1,62 +1,50 @@
-"""Virtual time: an asyncio loop whose clock is a counter that jumps to the next timer when nothing else is ready.
+"""Virtual time: a clock that is a counter, and jumps to the next timer when nothing else is ready.
 
     result = run_virtual(client(), limit_seconds=3_600)
 
-Hours of backoff pass in milliseconds, and each moment is exact. Nothing is patched: the loop asks its selector to wait
-until the next timer is due, and here that selector moves the counter instead of waiting.
-
-All that is not promised by asyncio's documentation is in this file, and looked at before first use: that the loop asks
-its selector once a turn, with 0 where something is ready, None where there is nothing to wait for, and else the time to
-the next timer that is not cancelled; and the name of the resolution by which timers are due.
+Hours of backoff pass in milliseconds, and each moment is exact. Nothing is patched: the client runs in an event loop
+whose selector moves the counter instead of waiting (`virtual_loop.py`). docs/virtual-time.md says what is virtual.
 """
 
 import asyncio
 import contextlib
 import functools
 import platform
-import selectors
-import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
-from concurrent.futures import Executor
-from typing import Any, TypeVar, TypeVarTuple
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, TypeVar
 
+from contracts.virtual_loop import (
+    LimitPassed,
+    NothingToWaitFor,
+    RealWaitTooLong,
+    Spinning,
+    Stopped,
+    VirtualLoop,
+    ns,
+)
 from mock_server.clock import MANUAL_START_MS
 
+__all__ = [
+    "LimitPassed",
+    "NothingToWaitFor",
+    "RealWaitTooLong",
+    "Spinning",
+    "Stopped",
+    "UnfitPython",
+    "VirtualClock",
+    "VirtualLoop",
+    "run_virtual",
+]
+
 T = TypeVar("T")
-Ts = TypeVarTuple("Ts")
 
 # A correct client is through with one moment in a few dozen turns; this many take half a second of real time.
 TURNS_AT_ONE_MOMENT_MAX = 100_000
 # Beyond that a float of seconds no longer tells nanoseconds apart as finely as asyncio compares them.
 LIMIT_SECONDS_MAX = 90 * 86_400.0
-# As long as somebody waits at a terminal for an address to be looked up, or a thread to end.
-REAL_SECONDS_MAX = 60.0
-# A thread that nobody knows of may be about to wake the loop up.
-STRAY_SECONDS = 0.1
 # What is cancelled at the end may take so long over it, and be asked so often.
 _FAREWELL_SECONDS = 60.0
 _FAREWELLS_MAX = 10
-_RESOLUTION_SECONDS = 1e-9
-
-
-class Stopped(BaseException):
-    """Virtual time cannot go on. Not an Exception, so that no client under test takes it for a failed request."""
-
-
-class LimitPassed(Stopped):
-    """The client had not ended when its time was up."""
-
-
-class NothingToWaitFor(Stopped):
-    """The client waits, and nothing can ever wake it up."""
-
-
-class Spinning(Stopped):
-    """The client is busy, and time does not pass."""
-
-
-class RealWaitTooLong(Stopped):
-    """Something outside of virtual time took too long."""
 
 
 class UnfitPython(RuntimeError):
@@ -137,7 +125,7 @@ class VirtualClock:
         if not 0 < seconds <= LIMIT_SECONDS_MAX:
             raise ValueError(f"a limit is above 0 and at most {LIMIT_SECONDS_MAX:.0f} seconds (90 days), not {seconds}")
         self._limit_seconds = seconds
-        self._limit_ns = min(self.ns + _ns(seconds), _ns(LIMIT_SECONDS_MAX))
+        self._limit_ns = min(self.ns + ns(seconds), ns(LIMIT_SECONDS_MAX))
 
     def advance(self, by_ns: int) -> None:
         """Move on; raise LimitPassed where that is past the limit."""
@@ -162,97 +150,6 @@ class VirtualClock:
                 f"the client is busy at {self.monotonic():g} s of virtual time and never waits, so that time does not "
                 "pass. Does it ask again and again without a sleep between?"
             )
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop in virtual time."""
-
-    def __init__(self, clock: VirtualClock) -> None:
-        self.clock = clock
-        waiting = _Selector(clock)
-        super().__init__(waiting)
-        waiting.seal()
-        if not hasattr(self, "_clock_resolution"):
-            self.close()
-            raise AttributeError("an event loop has no _clock_resolution")
-        # Else timers within a system's tick would be early; some tick only every 16 ms.
-        self._clock_resolution = _RESOLUTION_SECONDS
-
-    def time(self) -> float:
-        """Return the virtual seconds so far."""
-        return self.clock.monotonic()
-
-    def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> "asyncio.Future[T]":
-        """Run something in a thread: real time passes until it ends, and virtual time does not jump."""
-        future = super().run_in_executor(executor, func, *args)
-        real = self.clock.something_real()
-        real.__enter__()
-        future.add_done_callback(lambda _: real.__exit__(None, None, None))
-        return future
-
-
-class _Selector(selectors.BaseSelector):
-    """Where a loop waits. Here it moves the clock, unless something real may come."""
-
-    def __init__(self, clock: VirtualClock) -> None:
-        self._clock = clock
-        self._real = selectors.DefaultSelector()
-        self._own = 0
-        self._real_seconds = REAL_SECONDS_MAX
-
-    def seal(self) -> None:
-        """Take all that is registered so far for the loop's own."""
-        self._own = len(self.get_map())
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Return what has come; else move the clock by `timeout`. None means that nothing else is awaited."""
-        if came := self._real.select(0):
-            self._clock.turns = 0
-            return came
-        if timeout is not None and timeout <= 0:
-            self._clock.turn()
-            return []
-        if len(self.get_map()) > self._own or self._clock.awaits_something_real:
-            came = self._wait(timeout)
-        elif timeout is None:
-            came = self._real.select(STRAY_SECONDS)
-            if not came:
-                raise NothingToWaitFor(
-                    f"the client waits at {self._clock.monotonic():g} s of virtual time, and there is no timer, no "
-                    "connection and no thread that could wake it up: it would wait for ever"
-                )
-        if not came and timeout is not None:
-            self._clock.advance(_ns(timeout))
-        return came
-
-    def _wait(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Wait for something real, in real time; it is not said how much of that a run may spend."""
-        seconds = self._real_seconds if timeout is None else min(timeout, self._real_seconds)
-        started = time.monotonic()
-        came = self._real.select(seconds)
-        self._real_seconds -= time.monotonic() - started
-        if not came and self._real_seconds <= 0:
-            self._real_seconds = REAL_SECONDS_MAX
-            raise RealWaitTooLong(
-                f"the client waited {REAL_SECONDS_MAX:g} s of real time for a connection or a thread of its own, which "
-                "virtual time cannot hurry. Run it over sockets instead: omnimock check -- COMMAND"
-            )
-        return came
-
-    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        return self._real.register(fileobj, events, data)
-
-    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
-        return self._real.unregister(fileobj)
-
-    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        return self._real.modify(fileobj, events, data)
-
-    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
-        return self._real.get_map()
-
-    def close(self) -> None:
-        self._real.close()
 
 
 def run_virtual(coroutine: Coroutine[Any, Any, T], *, limit_seconds: float, clock: VirtualClock | None = None) -> T:
@@ -345,7 +242,3 @@ def _until_it_stops(loop: VirtualLoop, work: "asyncio.Future[Any]") -> None:
     loop.clock.limit(_FAREWELL_SECONDS)
     with contextlib.suppress(Stopped):
         loop.run_until_complete(work)
-
-
-def _ns(seconds: float) -> int:
-    return round(seconds * 1e9)

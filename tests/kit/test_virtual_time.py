@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts import virtual_time
+from contracts import virtual_loop, virtual_time
 from contracts.virtual_time import (
     LIMIT_SECONDS_MAX,
     LimitPassed,
@@ -193,7 +193,7 @@ def test_a_client_that_is_busy_now_and_then_is_not() -> None:
 def test_a_client_that_swallows_its_cancellation_is_stopped_all_the_same(
     wait: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(virtual_time, "STRAY_SECONDS", 0)
+    monkeypatch.setattr(virtual_loop, "STRAY_SECONDS", 0)
     ending = threading.Event()
 
     async def work() -> None:
@@ -274,7 +274,7 @@ def test_a_timer_beside_something_real_comes_in_real_time() -> None:
 
 
 def test_something_real_that_never_comes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(virtual_time, "REAL_SECONDS_MAX", 0.01)
+    monkeypatch.setattr(virtual_loop, "REAL_SECONDS_MAX", 0.01)
     one, other = socket.socketpair()
     one.setblocking(False)
 
@@ -326,7 +326,7 @@ def test_no_sync_client_sleeps_backwards() -> None:
 
 
 def test_this_python_is_fit() -> None:
-    """When it is not, asyncio has changed what contracts/virtual_time.py relies on."""
+    """When it is not, asyncio has changed what contracts/virtual_loop.py relies on."""
     check_python.__wrapped__()
 
 
