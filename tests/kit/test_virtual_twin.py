@@ -389,6 +389,26 @@ def test_callbacks_come_to_an_async_client_at_their_moments() -> None:
         assert came == AT_THEIR_MOMENTS
 
 
+def test_callbacks_go_on_from_run_to_run_whatever_the_client() -> None:
+    came: list[tuple[float, str]] = []
+    twins: list[VirtualTwin] = []
+    with VirtualTwin(receiver=received_by(twins, came)) as twin, sync_client(twin) as client:
+        twins.append(twin)
+        arm(twin, PACE)
+
+        async def work(method: str, seconds: float) -> None:
+            async with async_client(twin) as client:
+                await client.request(method, OMNI, json=CALLBACK if method == "POST" else None)
+                await asyncio.sleep(seconds)
+
+        twin.run(work("POST", 100), limit_seconds=HOUR)
+        twin.run(work("GET", 600), limit_seconds=HOUR)
+        assert came == AT_THEIR_MOMENTS[:2]
+        client.get(OMNI)
+        twin.clock.sleep(3 * HOUR)
+        assert came == AT_THEIR_MOMENTS
+
+
 def test_callbacks_come_to_a_sync_client_while_it_sleeps() -> None:
     came: list[tuple[float, str]] = []
     twins: list[VirtualTwin] = []
