@@ -12,8 +12,8 @@ from contracts.case import Case, Play
 from contracts.drivers.base import Declared, Driver, Ending, now
 from contracts.jobs import Job, Wishes
 from contracts.observation import JobSeen, Session
-from contracts.sightings import sighting_of
-from contracts.wire import WireLog
+from contracts.sightings import role_of, told_by
+from contracts.wire import Sighting, WireLog
 from mock_server.exchange import Exchange
 from mock_server.journal import Attempt
 from mock_server.lifecycle import Final
@@ -84,7 +84,7 @@ class _Playing:
         posted_before = len(arena.post.posted)
         fills = self._fills()
         scenario = arena.scenario(play.scenario, fills)
-        world.arm(scenario, None)
+        world.arm(scenario, None, anew=False)
         if scenario.callbacks.signed:
             fills["callback-secret"] = arena.twin.signing.secret
         jobs = [self._job(index, own, fills) for index, own in enumerate(play.jobs)]
@@ -176,7 +176,9 @@ class _Playing:
         for entry in self.world.journal.entries:
             if isinstance(entry, Exchange) and id(entry.incoming) not in known:
                 moment = now() - max(0.0, time.time() - entry.real_ns / 1e9)
-                sighting = sighting_of(self.arena.twin, self.world, entry, connection=0, began=moment, whole=moment)
+                role = role_of(self.arena.twin, entry.operation)
+                told = told_by(self.world, entry, role)
+                sighting = Sighting(entry, 0, moment, moment, role=role, told=told)
                 sighting.replied = moment
                 wire.add(sighting)
         wire.sightings.sort(key=lambda each: each.whole)

@@ -1,32 +1,59 @@
-"""Makes sightings: what the journal says of an exchange, with its role in the spec and what it told of the task."""
+"""Makes sightings: what an exchange in the twin's journal was about, told for those who judge a client by it.
 
-from urllib.parse import unquote_to_bytes
+Any shell that carries requests to a twin uses it, right after the endpoint has answered.
+"""
+
+from typing import Any
+
+import msgspec
 
 from contracts.wire import Sighting
-from mock_server.exchange import Exchange
+from mock_server.exchange import Exchange, Incoming, Reply
 from mock_server.lifecycle import step_index
 from mock_server.twin import Twin
 from mock_server.worlds import World
 
 
 def sighting_of(
-    twin: Twin, world: World, exchange: Exchange, *, connection: int, began: float, whole: float
-) -> Sighting:
-    """Return the sighting of an exchange that has just been recorded. Times are seconds by the session's clock."""
-    role = next((each.role for each in twin.program.operations if each.id == exchange.operation), None)
-    return Sighting(exchange, connection, began, whole, role=role, told=_told(world, exchange, role))
+    twin: Twin, incoming: Incoming, reply: Reply | None, *, connection: int, began: float, whole: float
+) -> tuple[World, Sighting]:
+    """Return the sighting of the request that was answered last, and the world that it belongs to.
+
+    Of long bodies the journal keeps the beginning alone; a sighting has the whole.
+    """
+    world, number = twin.endpoint.last_entry(incoming)
+    exchange = world.journal.after(number - 1)[0]
+    assert isinstance(exchange, Exchange)
+    if exchange.cut:
+        exchange = msgspec.structs.replace(exchange, incoming=incoming, reply=reply, cut=False)
+    role = role_of(twin, exchange.operation)
+    sighting = Sighting(exchange, connection, began, whole, role=role, told=told_by(world, exchange, role))
+    return world, sighting
 
 
-def _told(world: World, exchange: Exchange, role: str | None) -> str | None:
-    """The status of the task that the exchange is about, as the twin meant it; a submit tells the first."""
-    task = world.store.find(exchange.task_id) if exchange.task_id is not None else None
+def role_of(twin: Twin, operation: str | None) -> str | None:
+    """Return the role of an operation, by its id; None for none."""
+    return next((each.role for each in twin.program.operations if each.id == operation), None)
+
+
+def told_by(world: World, exchange: Exchange, role: str | None) -> str | None:
+    """Return the status that an answer was meant to tell of its task, just now; None where it told none.
+
+    A submit tells the first status, however soon the task moves on. A problem tells none, whatever came of the task.
+    """
+    explanation: dict[str, Any] = exchange.explanation or {}
+    if exchange.task_id is None or exchange.reply is None or "problem" in explanation:
+        return None
+    task = world.store.find(exchange.task_id)
     if task is None:
         return None
-    if role == "submit":
-        return task.plan.steps[0].status
-    return task.plan.steps[step_index(task.plan, exchange.at_ms)].status
+    step = 0 if role == "submit" else step_index(task.plan, exchange.at_ms)
+    return task.plan.steps[step].status
 
 
-def decoded_path(exchange: Exchange) -> str:
-    """Return the path without percent-encoding."""
-    return unquote_to_bytes(exchange.incoming.path).decode("utf-8", "replace")
+def note_left(world: World, sighting: Sighting, at: float) -> None:
+    """Note that the client closed the connection, at a moment of the session's clock, before the reply was out."""
+    sighting.left = at
+    after_ms = round((at - sighting.whole) * 1_000)
+    sighting.exchange = msgspec.structs.replace(sighting.exchange, gave_up_after_ms=after_ms)
+    world.journal.gave_up(sighting.number, after_ms)

@@ -15,8 +15,9 @@ from mock_server.exchange import Exchange
 class Sighting(msgspec.Struct):
     """One request as it was on the wire.
 
-    Seconds by the clock of the session. `began` is its first byte, `whole` its last. `replied` is when the reply was
-    out to its end (None while it is not, or never will be), `left` when the client closed the connection before that.
+    Seconds by the clock of the session. `began` is its first byte, `whole` its last. `replied` is when the twin was
+    done with the reply: out to its end, or cut off as a fault has it (None before that). `left` is when the client
+    closed the connection before that.
     """
 
     exchange: Exchange

@@ -11,10 +11,9 @@ from typing import Any
 from contracts.sightings import sighting_of
 from contracts.wire import Sighting, WireLog
 from mock_server.app import App
-from mock_server.exchange import Exchange, Incoming, Reply
+from mock_server.exchange import Incoming, Reply
 from mock_server.protocol import TwinProtocol
 from mock_server.twin import Twin
-from mock_server.worlds import World
 
 
 class WatchedApp(App):
@@ -53,9 +52,7 @@ class Witness(TwinProtocol):
 
     def put(self, incoming: Incoming, reply: Reply, *, keep_alive: bool) -> None:
         """Note the request, and when its reply was out."""
-        whole = time.monotonic()
-        world, number = self.app.endpoint.last_entry(incoming)
-        self.current = self.seen(world, number, whole)
+        self.current = self.seen(incoming, reply)
         super().put(incoming, reply, keep_alive=keep_alive)
         if reply.wire is None and self.current is not None:
             self.current.replied = time.monotonic()
@@ -73,22 +70,19 @@ class Witness(TwinProtocol):
         if self.parts is not None:
             incoming = self.incoming()
             super().connection_lost(exc)
-            world, number = self.app.endpoint.last_entry(incoming)
-            self.current = self.seen(world, number, time.monotonic())
+            self.current = self.seen(incoming, None)
         else:
             super().connection_lost(exc)
         if self.current is not None:
             self.current.left = time.monotonic()
             self.current = None
 
-    def seen(self, world: World, number: int, whole: float) -> Sighting | None:
-        """Return the sighting of a journal's last exchange, which is told."""
-        exchange = next((each for each in world.journal.after(number - 1) if each.number == number), None)
-        if self.log is None or not isinstance(exchange, Exchange):
+    def seen(self, incoming: Incoming, reply: Reply | None) -> Sighting | None:
+        """Return the sighting of the request that was answered last, which is told to the session."""
+        if self.log is None:
             return None
-        began = self.began or whole
-        sighting = sighting_of(
-            self.app.twin, world, exchange, connection=self.number, began=min(began, whole), whole=whole
-        )
+        whole = time.monotonic()
+        began = min(self.began or whole, whole)
+        _, sighting = sighting_of(self.app.twin, incoming, reply, connection=self.number, began=began, whole=whole)
         self.log.add(sighting)
         return sighting

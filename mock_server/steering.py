@@ -25,6 +25,8 @@ class Armed(msgspec.Struct):
     scenario: Scenario
     left: int | None
     stored: bool = False
+    # Whether each play begins the list of submits anew.
+    anew: bool = True
 
 
 class Steering(msgspec.Struct):
@@ -34,11 +36,11 @@ class Steering(msgspec.Struct):
     _counts: OrderedDict[tuple[str, str, str], int] = msgspec.field(default_factory=OrderedDict)
     _began_ms: dict[str, int] = msgspec.field(default_factory=dict)
 
-    def arm(self, scenario: Scenario, times: int | None, now_ms: int) -> None:
+    def arm(self, scenario: Scenario, times: int | None, now_ms: int, *, anew: bool = True) -> None:
         """Give the next tasks a scenario, from its first attempt on: for `times` plays, or always (None)."""
         self._forget(scenario.name)
         self._begin(scenario.name, now_ms)
-        self.armed = Armed(scenario, times)
+        self.armed = Armed(scenario, times, anew=anew)
 
     def disarm(self) -> None:
         """Take back what is armed; tasks that have it keep it."""
@@ -69,7 +71,7 @@ class Steering(msgspec.Struct):
     def submitted(self, scenario: Scenario, *, stored: bool) -> None:
         """Note that a submit got this scenario; an armed one may have been played to its end with it."""
         armed = self.armed
-        if armed is None or armed.scenario is not scenario:
+        if armed is None or armed.scenario is not scenario or not armed.anew:
             return
         armed.stored = armed.stored or stored
         script = scenario.scripts.get("submit")

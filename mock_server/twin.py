@@ -82,15 +82,16 @@ def make_twin(
     clock: Callable[[], Clock] | None = None,
     wall_seconds: Callable[[], float] = time.time,
     monotonic_seconds: Callable[[], float] = time.monotonic,
+    real_ns: Callable[[], int] = time.time_ns,
     post: Callable[[], Post] | None = None,
     callback_refusal: Callable[[str], str] | None = None,
     seed_of: Callable[[str], int] | None = None,
 ) -> Twin:
     """Put a twin together; raise ValueError where a setting does not go with the spec.
 
-    `post` makes what callbacks are sent with; usually that is aiohttp. `callback_refusal` says why callbacks to an
-    address will not be sent, or nothing; usually the guard does. `seed_of` tells the seed of a key's world, where it is
-    not the same for all.
+    `real_ns` is what the journals take for real time. `post` makes what callbacks are sent with; usually that is
+    aiohttp. `callback_refusal` says why callbacks to an address will not be sent, or nothing; usually the guard does.
+    `seed_of` tells the seed of a key's world, where it is not the same for all.
     """
     refusal = functools.lru_cache(_REFUSALS_KEPT)(
         callback_refusal or functools.partial(guard.refusal, allowed_hosts=settings.callback_allow)
@@ -111,6 +112,7 @@ def make_twin(
             task_room=task_room,
             journal_room=journal_room,
             tally=tally,
+            real_ns=real_ns,
         )
 
     worlds = Worlds(make_world, bounds=bounds, monotonic_seconds=monotonic_seconds)

@@ -1,5 +1,6 @@
 """Worlds: everything that belongs to one bearer key. Two of them share nothing but the room they are kept in."""
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 
@@ -55,6 +56,7 @@ class World:
         task_room: Room,
         journal_room: Room,
         tally: Tally | None = None,
+        real_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.name = name
         self.tag = opaque_tag(name)
@@ -65,7 +67,7 @@ class World:
         self.steering = Steering()
         # Counted over all worlds; it outlives this one.
         self.tally = tally or Tally()
-        self.journal = Journal(journal_room, tally=self.tally)
+        self.journal = Journal(journal_room, tally=self.tally, real_ns=real_ns)
         self.used_at = 0.0
         self.closed = False
         # Chance of its own for each use, so that a query never changes the pace of the next task.
@@ -78,10 +80,13 @@ class World:
         self.task_ids = {name: sources[each.id] for name, each in task_types.items()}
         self.request_id = uuid_ids(stream(seed, "requests"))
 
-    def arm(self, scenario: Scenario, times: int | None) -> None:
-        """Give the next tasks a scenario, which begins anew: for `times` plays, or always (None)."""
+    def arm(self, scenario: Scenario, times: int | None, *, anew: bool = True) -> None:
+        """Give the next tasks a scenario, which begins anew: for `times` plays, or always (None).
+
+        Where it is not played `anew`, its list of submits is that of the world: after its end everything is normal.
+        """
         self.capacity.renew(scenario.name)
-        self.steering.arm(scenario, times, self.clock.now_ms())
+        self.steering.arm(scenario, times, self.clock.now_ms(), anew=anew)
 
     def told(self, text: str) -> str:
         """Return a text as it may stand in the log: without the key of this world."""
