@@ -16,6 +16,9 @@ from mock_server.journal import Attempt
 from mock_server.lifecycle import Final
 from mock_server.task import Task
 
+# How an explanation says that a reply was spoiled.
+FAULT = "faults"
+
 
 class JobSeen(msgspec.Struct, frozen=True):
     """A job, and what became of it."""
@@ -113,7 +116,9 @@ def gaps(sightings: Sequence[Sighting]) -> Iterator[tuple[Sighting, Sighting, fl
 def was_heard(sighting: Sighting) -> bool:
     """Whether the reply came as the provider means it: in time, whole, and unspoiled."""
     reply = sighting.exchange.reply
-    return reply is not None and sighting.left is None and (reply.wire is None or reply.wire.end == "keep")
+    if reply is None or sighting.left is not None or FAULT in explanation(sighting):
+        return False
+    return reply.wire is None or reply.wire.end == "keep"
 
 
 def explanation(sighting: Sighting) -> Mapping[str, Any]:

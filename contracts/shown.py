@@ -80,11 +80,7 @@ def _note(sighting: Sighting) -> str:
         notes.append("the client left before the reply was whole")
     elif sighting.status == 0:
         notes.append("the reply never came")
-    notes += [
-        str(told[name]) if name == "problem" else f"{name}: {msgspec.json.encode(told[name]).decode()}"
-        for name in ("problem", "fault", "faults", "latency")
-        if told.get(name)
-    ]
+    notes += [str(told[name]) for name in ("problem", "what") if told.get(name)]
     for each in told.get("violations", ()):
         violation = each if isinstance(each, Mapping) else {}
         notes.append(f"{violation.get('pointer')}: came {violation.get('came')}, allowed {violation.get('allowed')}")

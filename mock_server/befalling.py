@@ -4,6 +4,7 @@ Decided before the request is carried out, because a submit may come to nothing 
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -23,7 +24,7 @@ class Befallen(msgspec.Struct, frozen=True, gc=False):
     delay_ms: int
 
     @property
-    def told(self) -> dict[str, str]:
+    def told(self) -> dict[str, Any]:
         """What the developer is told of it."""
         does = self.happening
         what = [f"is refused: {does.problem}"] if does.problem is not None else []
@@ -32,7 +33,8 @@ class Befallen(msgspec.Struct, frozen=True, gc=False):
         if not what:
             return {}
         lost = "" if does.stores or self.role != "submit" or does.problem is not None else "; it is never carried out"
-        return {"scenario": self.scenario.name, "what": f"{self._which} {', '.join(what)}{lost}"}
+        told: dict[str, Any] = {"scenario": self.scenario.name, "what": f"{self._which} {', '.join(what)}{lost}"}
+        return {**told, "faults": [each.name for each in does.faults]} if does.faults else told
 
     @property
     def reads(self) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from contracts.checks.base import Check, PooledCheck, right, times, unseen, verdict_of, wrong
-from contracts.observation import Session
+from contracts.observation import FAULT, Session, explanation
 from contracts.report.model import Finding
 from contracts.wire import Sighting
 
@@ -77,8 +77,8 @@ def said(sighting: Sighting) -> str:
 def went_well(sighting: Sighting) -> bool:
     """Whether the reply was a good one, and came whole and unspoiled."""
     reply = sighting.exchange.reply
-    fault = "fault" in (sighting.exchange.explanation or {}) or "faults" in (sighting.exchange.explanation or {})
-    return reply is not None and sighting.status == 200 and reply.wire is None and not fault
+    told = explanation(sighting)
+    return reply is not None and sighting.status == 200 and FAULT not in told and "problem" not in told
 
 
 def _range(least: int, most: int | None, noun: str) -> str:
