@@ -10,9 +10,9 @@ from functools import cache
 from typing import Any, Literal
 
 import msgspec
-import yaml
 
 from contracts.jobs import Capability
+from mock_server.document import Document, SpecError
 from mock_server.names import nearest
 from mock_server.resources import resource
 
@@ -114,16 +114,11 @@ def catalogue() -> tuple[Case, ...]:
     cases: list[Case] = []
     for path in sorted(resource("fixtures/cases").glob("*.yaml")):
         try:
-            source = yaml.load(path.read_bytes(), _loader())  # noqa: S506  It is the safe loader.
-            group = msgspec.convert(source, Group)
-        except (yaml.YAMLError, msgspec.ValidationError) as error:
+            group = msgspec.convert(Document(path).root, Group)
+        except (SpecError, msgspec.ValidationError) as error:
             raise CaseError(f"{path.name}: {error}") from None
         cases += [msgspec.structs.replace(each, group=group.group, group_title=group.title) for each in group.cases]
     return tuple(cases)
-
-
-def _loader() -> Any:
-    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def chosen(globs: Sequence[str], levels: Iterable[Level] = ("must", "should", "info")) -> list[Case]:
