@@ -9,7 +9,6 @@
 # What it cannot do:
 # - callbacks: it only polls. It has one job, and does nothing in parallel.
 # - check requests: what is wrong with one, the provider has to say.
-# - Retry-After as a date: it waits as long as it would without one. Seconds it keeps to.
 # - long numbers: jq before 1.7 rounds an element_id of 17 digits and more; write it as text.
 # - bound the size of an answer that does not tell it beforehand (curl before 8.4); only the time of each is bounded.
 # It needs a sleep that takes fractions of a second, which POSIX does not promise.
@@ -76,7 +75,9 @@ reading='
       reason: ([$layers[] | .task_status_msg, .fail_reason | words | select(. != null)][0] // null),
       code: $code, message: $message, http_status: ($http | tonumber),
       request_id: (($whole.request_id | words) // ($error.request_id | words)),
-      retry_after: (if $retry_after | test("^[0-9]{1,9}$") then $retry_after | tonumber else 0 end)
+      # Seconds or a date. What is neither, or asks for nothing, does not count.
+      retry_after: (if $retry_after | test("^[0-9]{1,9}$") then $retry_after | tonumber
+                    else try ($retry_after | strptime("%a, %d %b %Y %H:%M:%S GMT") | mktime - now) catch 0 end)
     }
   | if .url == null and .status == "succeed" then .url = (.reason | strings | select(test("^https?://"))) // null else . end
   | .kind = (
@@ -122,7 +123,7 @@ ask() {
   curl_status=$?
   # The last head counts: a 100 Continue can come before it.
   http=$(awk '/^HTTP\// { status = $2 } END { print status + 0 }' "$folder/head")
-  retry_after=$(tr -d '\r' <"$folder/head" | awk -F ': *' 'tolower($1) == "retry-after" { value = $2 } END { print value }')
+  retry_after=$(tr -d '\r' <"$folder/head" | sed -n 's/^[Rr]etry-[Aa]fter: *//p' | tail -n 1)
   answer=$(jq -cRs --arg http "$http" --arg curl "$curl_status" --arg method "$method" --arg retry_after "$retry_after" \
     "$reading" "$folder/body")
   kind=$(of_answer .kind)
@@ -139,11 +140,11 @@ without_key() { jq -Rr 'split($ENV.API_KEY) | join("[key]")'; }
 finish() {
   # The key is taken out before a text is cut, lest half of it stays. jq escapes control characters itself, but for DEL
   # and those beyond ASCII.
-  printf '%s' "${answer:-"{}"}" | jq -c --arg outcome "$1" --arg why "${2:-}" --arg task_id "${task_id:-}" --argjson job "$job" '
+  printf '%s' "${answer:-"{}"}" | jq -c --arg outcome "$1" --arg why "${2:-}" --arg task_id "${task_id:-}" --arg job "$(of_job .job)" '
     def safe: if type == "string"
       then split($ENV.API_KEY) | join("[key]") | .[:500] | gsub("[\u0000-\u001f\u007f-\u009f\u2028\u2029]"; "?") else . end;
     def refusal: if .http_status == 401 then "the API key was not accepted (auth): \(.message)" else .message end;
-    {job: $job.job, outcome: $outcome, task_id: (if $task_id == "" then null else $task_id end)}
+    {job: $job, outcome: $outcome, task_id: (if $task_id == "" then null else $task_id end)}
     + if $outcome == "succeed" then {url}
       elif $outcome == "failed" then {reason: (.reason // "the provider gave no reason")}
       else {reason: (if $why == "" then refusal // "HTTP \(.http_status)" else $why end),
@@ -161,7 +162,7 @@ again() {
   wait=$(awk -v n="$failures" -v seed="$$" -v told="$(of_answer .retry_after)" -v least="$([ "$http" = 429 ] && echo 1)" 'BEGIN {
     srand(seed + n)
     wait = 0.4 * 2 ^ (n - 1) * (0.5 + rand() / 2)
-    if (told > 0) least = told
+    if (told + 0 > 0) least = told
     print wait < least + 0 ? least : wait
   }')
   # No time would be left to try, so why wait.
