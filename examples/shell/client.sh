@@ -127,14 +127,11 @@ ask() {
   answer=$(jq -cRs --arg http "$http" --arg curl "$curl_status" --arg method "$method" --arg retry_after "$retry_after" \
     "$reading" "$folder/body")
   kind=$(of_answer .kind)
-  case $kind in
-    ok) ;;
-    *) echo "$method: curl $curl_status, HTTP $http, $(of_answer '"code \(.code), request \(.request_id)" | gsub("[^ -~]"; "?") | .[:200]')" | without_key >&2 ;;
-  esac
+  [ "$kind" = ok ] || echo "$method: curl $curl_status, HTTP $http, $(of_answer '"code \(.code), request \(.request_id)"
+    | split($ENV.API_KEY) | join("[key]") | gsub("[^ -~]"; "?") | .[:200]')" >&2
 }
 
 of_answer() { printf '%s' "$answer" | jq -r "$1"; }
-without_key() { jq -Rr 'split($ENV.API_KEY) | join("[key]")'; }
 
 # finish OUTCOME [REASON] -> writes the result, with what the last answer told, and leaves.
 finish() {
