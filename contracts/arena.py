@@ -12,7 +12,7 @@ import hashlib
 import logging
 import secrets
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,7 +25,6 @@ from contracts.strangers import Stranger
 from contracts.wire import WireLog
 from contracts.witness import WatchedApp, Witness
 from mock_server.protocol import KEEP_ALIVE_SECONDS
-from mock_server.scenarios import Scenario
 from mock_server.server import TwinServer, listen
 from mock_server.settings import Settings
 from mock_server.tls import tls_of
@@ -145,12 +144,6 @@ class Arena:
         wire = WireLog()
         self.app.logs[lane.port] = self.app.logs[lane.tls_port] = wire
         return wire
-
-    def scenario(self, source: Mapping[str, Any], fills: Mapping[str, str]) -> Scenario:
-        """Return a scenario in the common format, its parameters filled in; raise ScenarioError for a bad one."""
-        known = {name: {"default": value} for name, value in fills.items()}
-        own = source.get("parameters", {})
-        return self.twin.catalogue.define({"name": "case", **source, "parameters": {**known, **own}})
 
     @staticmethod
     def _listen(stack: contextlib.AsyncExitStack, port: int) -> socket.socket:

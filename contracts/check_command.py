@@ -156,6 +156,7 @@ async def _examine(
     arena: dict[str, Any],
 ) -> "Report":
     from contracts.arena import Arena
+    from contracts.playing import LiveStage
     from contracts.report.model import Client
     from contracts.runner import Plan, run_cases
 
@@ -178,7 +179,7 @@ async def _examine(
         )
         progress.started(len(cases), client)
         plan = Plan(cases=cases, baseline=baseline, strict=strict, lanes=lanes, replay=replay)
-        return await run_cases(one, driver, client, declared, plan, progress.case_done)
+        return await run_cases(LiveStage(one, driver, declared), client, plan, progress.case_done)
 
 
 def _driver(

@@ -20,10 +20,10 @@ from contracts.drivers.child import end, spawn
 from contracts.drivers.exec import filled
 from contracts.jobs import Job
 from contracts.observation import JobSeen, Session
-from contracts.playing import finals_of
 from contracts.report.model import CaseReport, Client, Report
 from contracts.runner import report_of
 from contracts.shown import session_report
+from contracts.stage import finals_of
 from contracts.verdicts import case_verdict
 from mock_server import __version__
 from mock_server.journal import Attempt
@@ -68,11 +68,11 @@ async def observe_command(
             wire=wire,
             tasks=list(world.store.tasks()),
             attempts=[each for each in entries if isinstance(each, Attempt)],
-            posted=list(arena.post.posted),
+            posted=arena.post.since(0),
             strangers=[*arena.stranger.shown, *arena.video_stranger.shown],
             log=log.content,
             declared=Declared(command[0], frozenset(("polling",)), settings),
-            finals=finals_of(arena),
+            finals=finals_of(arena.twin),
             fills={},
             profile=arena.twin.program.profile.name,
         )
@@ -120,7 +120,7 @@ def _judged(arena: Arena, case: Case, session: Session, *, strict: bool) -> Case
     reason = ""
     if verdict == "not exercised":
         reason = next((each.seen for each in findings if each.verdict == "not exercised"), "nothing was seen")
-    shown = (session_report(arena, session),) if verdict in ("failed", "warned") else ()
+    shown = (session_report(arena.twin, session),) if verdict in ("failed", "warned") else ()
     return report_of(
         case, case.level, findings, shown, verdict, reason, red=verdict == "failed" or (strict and verdict == "warned")
     )

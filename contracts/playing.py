@@ -1,103 +1,75 @@
-"""Plays a case: a session for each of its plays, each with a fresh key, a lane of its own, and the jobs of the play."""
+"""The stage on sockets: a session has a fresh key, a lane of its own, and a driver that takes its jobs to the client."""
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import msgspec
 
 from contracts.arena import Arena, Lane
 from contracts.case import Case, Play
 from contracts.drivers.base import Declared, Driver, Ending, now
-from contracts.jobs import Job, Wishes
+from contracts.jobs import Job
 from contracts.observation import JobSeen, Session
+from contracts.relay import Posted
 from contracts.sightings import role_of, told_by
+from contracts.stage import fills_of, finals_of, jobs_of, limit_seconds, quiet_seconds, scenario_source, tag_of
+from contracts.strangers import Shown
 from contracts.wire import Sighting, WireLog
 from mock_server.exchange import Exchange
 from mock_server.journal import Attempt
-from mock_server.lifecycle import Final
 from mock_server.worlds import World
 
-# The usual request: every rule of every profile is kept.
-REQUEST: Mapping[str, Any] = {
-    "model_name": "kling-v3-omni",
-    "prompt": "A lighthouse at dusk, waves against the rocks.",
-    "mode": "pro",
-    "aspect_ratio": "16:9",
-    "duration": "5",
-}
-# So much longer than its deadline may a client take before it counts as hung: a busy machine, a slow start.
-GRACE_SECONDS = 5.0
-# A client whose own deadline is longer is not waited for.
-DEADLINE_SECONDS_MAX = 120.0
-# How long the wire is watched after the last result, in poll intervals, and at most.
-_QUIET_INTERVALS = 3
-_QUIET_SECONDS_MAX = 2.0
-_QUIET_SECONDS_MIN = 0.2
-_LONG_TEXT_CHARACTERS = 1_000_000
 
+class LiveStage:
+    """Plays sessions over sockets."""
 
-def plays_of(case: Case) -> Iterator[tuple[int, Play]]:
-    """Yield the sessions of a case: each play as often as it is to be played, numbered."""
-    number = 0
-    for play in case.plays:
-        for _ in range(play.times):
-            yield number, play
-            number += 1
+    virtual = False
 
+    def __init__(self, arena: Arena, driver: Driver, declared: Declared) -> None:
+        self.arena, self.driver, self.declared = arena, driver, declared
+        self.twin, self.seed = arena.twin, arena.seed
 
-async def play_session(
-    arena: Arena, driver: Driver, declared: Declared, case: Case, number: int, play: Play
-) -> Session:
-    """Play one session of a case; return what was seen. Raise HarnessError where the client cannot be driven."""
-    async with arena.lane() as lane:
-        key, world = arena.open_world(f"{case.id}/{number}")
-        try:
-            return await _Playing(arena, driver, declared, case, number, play, lane, key, world).run()
-        finally:
-            arena.close_world(world)
+    async def play(self, case: Case, number: int, play: Play) -> Session:
+        """Play one session; return what was seen. Raise HarnessError where the client cannot be driven."""
+        async with self.arena.lane() as lane:
+            key, world = self.arena.open_world(f"{case.id}/{number}")
+            try:
+                return await _Playing(self, case, number, play, lane, key, world).run()
+            finally:
+                self.arena.close_world(world)
 
 
 class _Playing:
     def __init__(
-        self,
-        arena: Arena,
-        driver: Driver,
-        declared: Declared,
-        case: Case,
-        number: int,
-        play: Play,
-        lane: Lane,
-        key: str,
-        world: World,
+        self, stage: LiveStage, case: Case, number: int, play: Play, lane: Lane, key: str, world: World
     ) -> None:
-        self.arena, self.driver, self.declared = arena, driver, declared
+        self.arena, self.driver, self.declared = stage.arena, stage.driver, stage.declared
         self.case, self.number, self.play = case, number, play
         self.lane, self.key, self.world = lane, key, world
-        self.tag = key[-12:]
+        self.tag = tag_of(key)
         self.began = now()
 
     async def run(self) -> Session:
         arena, play, world = self.arena, self.play, self.world
         wire = arena.watch(self.lane)
-        posted_before = len(arena.post.posted)
-        fills = self._fills()
-        scenario = arena.scenario(play.scenario, fills)
+        posted_before = arena.post.count
+        fills = fills_of(self.key, arena.stranger.origin, arena.video_stranger.origin)
+        scenario = arena.twin.catalogue.define(scenario_source(play.scenario, fills))
         world.arm(scenario, None, anew=False)
         if scenario.callbacks.signed:
             fills["callback-secret"] = arena.twin.signing.secret
-        jobs = [self._job(index, own, fills) for index, own in enumerate(play.jobs)]
-        relayed = [job.callback_url for job in jobs if job.callback_url]
+        jobs = self._jobs(fills)
         try:
             endings = await asyncio.gather(*(self._run(job) for job in jobs))
             ended = now()
-            await asyncio.sleep(self._quiet_seconds(jobs[0]))
+            await asyncio.sleep(quiet_seconds(self.declared, jobs[0]))
         finally:
-            for url in relayed:
-                arena.post.forget(url)
+            for job in jobs:
+                arena.post.forget(job.callback_url)
         self._reconcile(wire)
         entries = world.journal.entries
+        seen = [JobSeen(job, ending, self.driver.results(job)) for job, ending in zip(jobs, endings, strict=True)]
         return Session(
             number=self.number,
             case=self.case,
@@ -106,7 +78,7 @@ class _Playing:
             began=self.began,
             ended=ended,
             watched_until=now(),
-            jobs=[JobSeen(job, ending, self.driver.results(job)) for job, ending in zip(jobs, endings, strict=True)],
+            jobs=seen,
             wire=wire,
             tasks=list(world.store.tasks()),
             attempts=[each for each in entries if isinstance(each, Attempt)],
@@ -114,67 +86,46 @@ class _Playing:
             strangers=self._strangers(),
             log=b"\n".join(ending.log for ending in endings),
             declared=self.declared,
-            finals=finals_of(arena),
+            finals=finals_of(arena.twin),
             fills=fills,
             profile=arena.twin.program.profile.name,
         )
 
-    def _job(self, index: int, own: Mapping[str, Any], fills: Mapping[str, str]) -> Job:
+    def _jobs(self, fills: Mapping[str, str]) -> list[Job]:
         play = self.play
-        request = {key: value for key, value in {**REQUEST, **play.request, **own}.items() if value is not None}
         base_url = self.lane.tls_base_url if play.listener == "tls" else self.lane.base_url
-        job = Job(
-            job=f"{self.case.id}-{self.tag}-{index + 1}",
-            base_url=base_url + ("/" if play.slash else ""),
-            api_key=self.key,
-            request=filled_in(request, fills),
-            settings=msgspec.convert({**msgspec.structs.asdict(Wishes()), **play.settings}, Wishes),
-            callback_secret=fills.get("callback-secret"),
-        )
-        if play.callbacks and self._relays:
-            token = f"{self.tag}-{index + 1}"
-            url = self.arena.post.address(token, lambda headers, body: self.driver.relay(job, headers, body))
-            return msgspec.structs.replace(job, callback_url=url)
-        return job
+        jobs = jobs_of(self.case, play, self.key, base_url, fills, play.settings)
+        if not play.callbacks or not self._relays:
+            return jobs
+        return [self._relayed(job) for job in jobs]
+
+    def _relayed(self, job: Job) -> Job:
+        async def relay(headers: Mapping[str, str], body: bytes) -> int:
+            return await self.driver.relay(job, headers, body)
+
+        return msgspec.structs.replace(job, callback_url=self.arena.post.address(job.job, relay))
 
     @property
     def _relays(self) -> bool:
+        """Whether callbacks have to be relayed: a client that has a receiver of its own is called there."""
         return "callback-relay" in self.declared.capabilities and "callbacks" not in self.declared.capabilities
 
     async def _run(self, job: Job) -> Ending:
-        deadline = self.declared.settings.get("deadline_seconds", job.settings.deadline_seconds)
-        return await self.driver.run(job, deadline + GRACE_SECONDS)
+        return await self.driver.run(job, limit_seconds(self.declared, job))
 
-    def _quiet_seconds(self, job: Job) -> float:
-        interval = self.declared.settings.get("poll_interval_seconds", job.settings.poll_interval_seconds)
-        return min(max(_QUIET_INTERVALS * interval, _QUIET_SECONDS_MIN), _QUIET_SECONDS_MAX)
+    def _strangers(self) -> list[Shown]:
+        below = f"/{self.tag}/"
+        return [*self.arena.stranger.shown_below(below), *self.arena.video_stranger.shown_below(below)]
 
-    def _fills(self) -> dict[str, str]:
-        """What scenarios and requests of the catalogue name with `$`."""
-        arena, tag = self.arena, self.tag
-        return {
-            "elsewhere": f"{arena.stranger.origin}/{tag}/moved",
-            "elsewhere-video": f"{arena.video_stranger.origin}/{tag}/video.mp4",
-            "callback-elsewhere": f"{arena.stranger.origin}/{tag}/callback",
-            "long-text": "All work and no play. " * (_LONG_TEXT_CHARACTERS // 22),
-            "tag": tag,
-        }
-
-    def _strangers(self) -> list[Any]:
-        return [
-            *self.arena.stranger.shown_below(f"/{self.tag}/"),
-            *self.arena.video_stranger.shown_below(f"/{self.tag}/"),
-        ]
-
-    def _posted(self, before: int) -> list[Any]:
+    def _posted(self, before: int) -> list[Posted]:
         urls = {each.url for each in self.world.journal.entries if isinstance(each, Attempt)}
-        return [each for each in self.arena.post.posted[before:] if each.url in urls]
+        return [each for each in self.arena.post.since(before) if each.url in urls]
 
     def _reconcile(self, wire: WireLog) -> None:
         """Add what went past the watched protocol: few requests do, and none may be missing."""
         known = {id(each.exchange.incoming) for each in wire}
         for entry in self.world.journal.entries:
-            if isinstance(entry, Exchange) and id(entry.incoming) not in known:
+            if isinstance(entry, Exchange) and id(entry.incoming) not in known and not entry.cut:
                 moment = now() - max(0.0, time.time() - entry.real_ns / 1e9)
                 role = role_of(self.arena.twin, entry.operation)
                 told = told_by(self.world, entry, role)
@@ -182,20 +133,3 @@ class _Playing:
                 sighting.replied = moment
                 wire.add(sighting)
         wire.sightings.sort(key=lambda each: each.whole)
-
-
-def finals_of(arena: Arena) -> dict[str, Final | None]:
-    """Return for each status of the spec whether it is a final one, and which."""
-    types = arena.twin.program.spec.task_types.values()
-    return {name: status.final for each in types for name, status in each.lifecycle.statuses.items()}
-
-
-def filled_in(value: Any, fills: Mapping[str, str]) -> Any:
-    """Return a value of the catalogue with what `$name` stands for in its place."""
-    if isinstance(value, str) and value.startswith("$"):
-        return fills.get(value[1:], value)
-    if isinstance(value, dict):
-        return {key: filled_in(each, fills) for key, each in value.items()}
-    if isinstance(value, list):
-        return [filled_in(each, fills) for each in value]
-    return value

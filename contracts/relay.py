@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
@@ -33,7 +34,9 @@ class RelayingPost:
         """Addresses at `origin` are the examiner's own."""
         self.origin = origin
         self.relays: dict[str, Relayed] = {}
-        self.posted: list[Posted] = []
+        self._posted: deque[Posted] = deque(maxlen=_POSTED_MAX)
+        # How many were sent in all.
+        self.count = 0
         self._http = AiohttpPost()
 
     def address(self, token: str, relayed: Relayed) -> str:
@@ -42,9 +45,15 @@ class RelayingPost:
         self.relays[url] = relayed
         return url
 
-    def forget(self, url: str) -> None:
+    def forget(self, url: str | None) -> None:
         """Relay no more to this address."""
-        self.relays.pop(url, None)
+        if url is not None:
+            self.relays.pop(url, None)
+
+    def since(self, count: int) -> list[Posted]:
+        """Return those that were sent after the first `count`, and are still kept."""
+        new = self.count - count
+        return list(self._posted)[-new:] if new else []
 
     async def send(
         self,
@@ -64,9 +73,8 @@ class RelayingPost:
                 status = await self._relay(relayed, body, headers, timeout_seconds, manner)
             return status
         finally:
-            if len(self.posted) >= _POSTED_MAX:
-                del self.posted[0]
-            self.posted.append(Posted(url, body, dict(headers), began, time.monotonic(), status))
+            self.count += 1
+            self._posted.append(Posted(url, body, dict(headers), began, time.monotonic(), status))
 
     async def close(self) -> None:
         """Let go of all connections."""

@@ -13,15 +13,14 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from contracts.arena import Arena
 from contracts.baseline import Baseline
 from contracts.case import Case, Level
 from contracts.checks.table import CHECKS, POOLED
-from contracts.drivers.base import Declared, Driver, HarnessError
+from contracts.drivers.base import HarnessError
 from contracts.observation import Session
-from contracts.playing import play_session, plays_of
 from contracts.report.model import CaseReport, Client, Finding, Report, SessionReport, Verdict
 from contracts.shown import session_report
+from contracts.stage import Stage, plays_of
 from contracts.verdicts import case_verdict, channel_verdict, is_red, only_late
 from mock_server import __version__
 
@@ -64,15 +63,13 @@ class Room:
 
 
 async def run_cases(
-    arena: Arena,
-    driver: Driver,
+    stage: Stage,
     client: Client,
-    declared: Declared,
     plan: Plan,
     done: Callable[[CaseReport], None] = lambda report: None,
 ) -> Report:
     """Run the cases of a plan; `done` is told each as it ends. Raise HarnessError where the client cannot be driven."""
-    run = _Run(arena, driver, declared, plan)
+    run = _Run(stage, plan)
     began, started = time.monotonic(), datetime.datetime.now(datetime.UTC)
     reports: dict[str, CaseReport] = {}
 
@@ -96,17 +93,17 @@ async def run_cases(
         status=1 if any(each.red for each in cases) else 0,
         started=started.isoformat(timespec="seconds"),
         seconds=time.monotonic() - began,
-        profile=arena.twin.program.profile.name,
-        spec=arena.twin.program.spec.title,
+        profile=stage.twin.program.profile.name,
+        spec=stage.twin.program.spec.title,
         version=__version__,
         strict=plan.strict,
-        seed=arena.seed,
+        seed=stage.seed,
     )
 
 
 class _Run:
-    def __init__(self, arena: Arena, driver: Driver, declared: Declared, plan: Plan) -> None:
-        self.arena, self.driver, self.declared, self.plan = arena, driver, declared, plan
+    def __init__(self, stage: Stage, plan: Plan) -> None:
+        self.stage, self.plan = stage, plan
         self.room = Room(plan.lanes)
         # Cases whose plays are the same share the sessions.
         self.played: dict[bytes, asyncio.Task[list[Session]]] = {}
@@ -132,11 +129,13 @@ class _Run:
         missing = [each for each in case.needs if not self.has(each)]
         if missing:
             return f"the client does not declare {' and '.join(missing)}"
+        if self.stage.virtual and any(play.callbacks or play.listener != "usual" for play in case.plays):
+            return "it needs sockets, and there are none in virtual time"
         return ""
 
     def has(self, capability: str) -> bool:
         """Whether the client has a capability; a callback may come to it by either way."""
-        mine = self.declared.capabilities
+        mine = self.stage.declared.capabilities
         return capability in mine or (capability == "callbacks" and "callback-relay" in mine)
 
     async def sessions(self, case: Case) -> list[Session]:
@@ -151,7 +150,7 @@ class _Run:
 
         async def one(number: int) -> Session:
             async with self.room.place(side_by_side):
-                return await play_session(self.arena, self.driver, self.declared, case, number, plays[number])
+                return await self.stage.play(case, number, plays[number])
 
         plays = dict(plays_of(case))
         return list(await asyncio.gather(*(one(number) for number in plays)))
@@ -176,7 +175,7 @@ class _Run:
     def verdict(self, case: Case, findings: Sequence[Finding]) -> Verdict:
         """Return the verdict, at the level at which the case counts."""
         level = self.plan.baseline.level(case)
-        if case.profile is not None and not self.arena.twin.program.profile.name.startswith(case.profile):
+        if case.profile is not None and not self.stage.twin.program.profile.name.startswith(case.profile):
             level = "info"
         return case_verdict(findings, level)
 
@@ -196,7 +195,7 @@ class _Run:
         elif entry is not None and verdict == "passed":
             verdict, reason = "unexpectedly passing", f"it passes now: take it out of the baseline ({entry.reason})"
         level = self.plan.baseline.level(case)
-        shown = tuple(session_report(self.arena, each) for each in sessions)
+        shown = tuple(session_report(self.stage.twin, each) for each in sessions)
         red = is_red(verdict, level, strict=self.plan.strict)
         report = report_of(case, level, findings, shown, verdict, reason, red=red)
         replay, seconds = self.plan.replay.format(case=case.id), time.monotonic() - began

@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 import yaml
 
-from contracts.arena import Arena
 from contracts.observation import JobSeen, Session
 from contracts.report.model import JobReport, SessionReport, WireLine
 from contracts.strangers import Shown
@@ -14,6 +13,7 @@ from contracts.wire import Sighting
 from mock_server.exchange import Headers
 from mock_server.journal import Attempt
 from mock_server.redaction import Redactor, shown_header
+from mock_server.twin import Twin
 
 # Of bodies and logs, what a person reads.
 _BODY_CHARACTERS_MAX = 4_000
@@ -21,10 +21,10 @@ _LOG_CHARACTERS_MAX = 8_000
 _LINES_MAX = 200
 
 
-def session_report(arena: Arena, session: Session) -> SessionReport:
+def session_report(twin: Twin, session: Session) -> SessionReport:
     """Return a session as reports show it."""
     redactor = Redactor([session.key])
-    lines = [_exchange(arena, session, each, redactor) for each in session.wire]
+    lines = [_exchange(twin, session, each, redactor) for each in session.wire]
     gapped = [msgspec.structs.replace(line, gap_seconds=gap) for line, gap in zip(lines, _gaps(session), strict=True)]
     others = [*(_stranger(session, each, redactor) for each in session.strangers), *_callbacks(session, redactor)]
     # Lines of the wire come first: findings name them by their place.
@@ -47,12 +47,12 @@ def _gaps(session: Session) -> Iterator[float | None]:
         ended[each.role] = each.ended
 
 
-def _exchange(arena: Arena, session: Session, sighting: Sighting, redactor: Redactor) -> WireLine:
+def _exchange(twin: Twin, session: Session, sighting: Sighting, redactor: Redactor) -> WireLine:
     exchange = sighting.exchange
     incoming, reply = exchange.incoming, exchange.reply
     query = b"?" + incoming.query if incoming.query else b""
     target = redactor.text((incoming.path + query).decode("latin-1"))
-    key_header = arena.twin.key_header
+    key_header = twin.key_header
     request = (
         f"{incoming.method} {target}\n{_headers(incoming.headers, redactor, key_header)}\n\n{_body(incoming.body)}"
     )
