@@ -1,4 +1,4 @@
-"""The stage on sockets: a session has a fresh key, a lane of its own, and a driver that takes its jobs to the client."""
+"""The stage on sockets: a session has a fresh key, a lane of its own, and a driver that takes its jobs along."""
 
 import asyncio
 import time
