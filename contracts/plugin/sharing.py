@@ -25,16 +25,13 @@ class Desk:
 
     def __init__(self, servers: Servers) -> None:
         """Open it, on a free port of this machine; only who has the key of `where` is listened to."""
-        self._servers, self._key = servers, secrets.token_bytes(32)
-        self._listener = Listener(("127.0.0.1", 0), backlog=_WAITING_MAX, authkey=self._key)
+        self._servers, key = servers, secrets.token_bytes(32)
+        self._listener = Listener(("127.0.0.1", 0), backlog=_WAITING_MAX, authkey=key)
+        host, port = self._listener.address
+        # What a worker needs to ask: host, port and key, as values that xdist can send.
+        self.where = (str(host), int(port), key.hex())
         self._thread = threading.Thread(target=self._answer, name="omnimock desk", daemon=True)
         self._thread.start()
-
-    @property
-    def where(self) -> tuple[str, int, str]:
-        """What a worker needs to ask: host, port and key, as values that xdist can send."""
-        host, port = self._listener.address
-        return str(host), int(port), self._key.hex()
 
     def close(self) -> None:
         """Close it; the servers stay."""
@@ -71,7 +68,7 @@ class Asking:
                 if not connection.poll(_ANSWER_SECONDS_MAX):
                     raise ServerFailed(f"the controller of pytest-xdist said nothing for {_ANSWER_SECONDS_MAX:g} s")
                 kind, text = connection.recv()
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, AuthenticationError) as error:
             raise ServerFailed(
                 f"the controller of pytest-xdist, which runs the twin, cannot be reached ({error!r}); workers on "
                 "other machines need OMNIMOCK_BASE_URL"
