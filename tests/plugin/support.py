@@ -49,10 +49,11 @@ def run_pytest(folder: Path, *arguments: str, **environment: str) -> Ended:
         for name, value in os.environ.items()
         if not name.startswith(("OMNIMOCK_", "PYTEST_", "DEERAPI_")) and name != "COLUMNS"
     }
+    path = os.pathsep.join(filter(None, (str(ROOT), mine.get("PYTHONPATH"))))
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin_arguments(), *arguments],
         cwd=folder,
-        env={**mine, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **environment},
+        env={**mine, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
