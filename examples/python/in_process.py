@@ -1,6 +1,6 @@
 """The driver in process: the callables that the examiner is given, for asyncio and for threads.
 
-omnimock's own tests call them; yours may, with `contracts.jobs` from the package omnimock.
+Callbacks do not come here: there is nobody to receive them, and polling finishes every job.
 """
 
 import time
@@ -8,7 +8,6 @@ from typing import Any
 
 import httpx
 from driving import ended, settings_of, succeeded
-from omni_video.callbacks import Callbacks
 from omni_video.client import AsyncOmniVideo, Clock, OmniVideo
 from omni_video.errors import OmniVideoError
 from omni_video.job import OmniJob
@@ -37,8 +36,7 @@ def generate_sync(job: Job, clock: Clock = time, job_class: type[OmniJob] = Omni
 
 
 def _more(job: Job, job_class: type[OmniJob]) -> dict[str, Any]:
-    callbacks = Callbacks(job.callback_secret) if job.callback_secret else None
-    return {"settings": settings_of(job.message()), "callbacks": callbacks, "job_class": job_class}
+    return {"settings": settings_of(job.message()), "job_class": job_class}
 
 
 def _result(message: dict[str, Any]) -> Result:

@@ -154,7 +154,11 @@ def _read(give: Callable[[dict[str, Any]], object]) -> None:
     while part := os.read(sys.stdin.fileno(), 65_536):
         *lines, rest = (rest + part).split(b"\n")
         for line in filter(bytes.strip, lines):
-            message = json.loads(line)
+            try:
+                message = json.loads(line)
+            except ValueError:
+                _write({"type": "log", "text": "a line that is not JSON came, and was left out"})
+                continue
             give(message)
             if message.get("type") == "bye":
                 return

@@ -1,6 +1,7 @@
 """The example client behind its drivers: exec and worker before a real server, and in process."""
 
 import asyncio
+import dataclasses
 import json
 import subprocess
 import sys
@@ -10,8 +11,9 @@ from typing import Any
 
 import httpx
 import pytest
-from driving import job_class
+from driving import job_class, settings_of
 from in_process import generate, generate_sync
+from omni_video import AsyncOmniVideo, OmniVideo
 
 from contracts.jobs import Job, Wishes, result_from
 from mock_server.transport import twin_transport
@@ -49,6 +51,59 @@ def run(script: str, *arguments: str, lines: list[dict[str, Any]]) -> list[dict[
     assert done.stderr == ""
     assert done.returncode == 0
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_a_server_that_cannot_show_whose_it_is_gets_no_key(tmp_path: Path) -> None:
+    server = Server(tmp_path, "--tls")
+    started_from = {**job(server, "j-tls"), "base_url": server.base_url.replace("http:", "https:")}
+    done = subprocess.run(
+        [sys.executable, str(FOLDER / "exec_once.py")],
+        input=json.dumps(started_from),
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 1
+    result = json.loads(done.stdout)
+    assert result["outcome"] == "error"
+    assert "CERTIFICATE_VERIFY_FAILED" in result["reason"]
+    assert_clean_end(server.end())
+
+
+@pytest.mark.parametrize("sync", [False, True])
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        {"query": [{"fault": {"drip": {"every": "20ms"}}}, {"fault": "hang"}, {"fault": "reset"}]},
+        {"submit": [{"fault": {"drip": {"every": "20ms"}}}]},
+        {"submit": [{"fault": "hang"}]},
+    ],
+    ids=json.dumps,
+)
+def test_over_a_socket_a_time_out_is_for_the_whole_request(server: Server, scenario: Any, sync: bool) -> None:
+    name = f"slow-{sync}-{len(json.dumps(scenario))}"
+    asked = job(server, name)
+    asked["settings"]["request_timeout_seconds"] = 0.2
+    key = {"authorization": f"Bearer {asked['api_key']}"}
+    armed = server.http.put("/_mock/scenario", json={"scenario": scenario}, headers=key)
+    assert armed.status_code == 200, armed.text
+    settings = dataclasses.replace(settings_of(asked), backoff_seconds=0.01)
+    client = {"base_url": server.base_url, "api_key": asked["api_key"], "settings": settings}
+    if sync:
+        with OmniVideo(**client) as threads:
+            threads.generate(REQUEST)
+    else:
+        asyncio.run(_generate(client))
+    entries = server.http.get("/_mock/journal", params={"kind": "exchange"}, headers=key).json()["entries"]
+    assert [entry["request"]["method"] for entry in entries].count("POST") == 1
+    assert [entry for entry in entries if entry["gave_up_after_ms"] is not None]
+
+
+async def _generate(client: dict[str, Any]) -> None:
+    async with AsyncOmniVideo(**client) as loops:
+        await loops.generate(REQUEST)
 
 
 def test_exec_reports_one_job(server: Server) -> None:

@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from omni_video.answers import parsed, task
@@ -26,6 +26,9 @@ TOLERANCE_SECONDS = 300
 # A sender may sign with an old secret and a new one; more than a few is an attempt to keep us busy.
 _SIGNATURES_MAX = 10
 
+# The provider has four statuses; a stranger who makes some up gets no more polls than this out of us.
+_STATUSES_MAX = 10
+
 _GOOD, _NOT_JSON, _NOT_SIGNED = 200, 400, 401
 
 
@@ -37,7 +40,7 @@ class Callbacks:
         self._secret = _secret_bytes(secret) if secret else None
         self._wall = wall
         self._lock = threading.Lock()
-        self._watched: list[tuple[OmniJob, Callable[[], None]]] = []
+        self._watched: list[_Watched] = []
 
     def take(self, headers: Mapping[str, str], body: bytes) -> int:
         """Wake the job that a callback is about, and return the HTTP status to answer with."""
@@ -47,12 +50,11 @@ class Callbacks:
         if document is None:
             return _NOT_JSON
         told = task(document)
-        ids = {told.get("task_id"), told.get("external_id")} - {None}
+        ids = [found for found in (told.get("task_id"), told.get("external_id")) if found]
         with self._lock:
-            watched = list(self._watched)
-        for job, wake in watched:
-            if ids & {job.task_id, job.external_id}:
-                wake()
+            meant = [each for each in self._watched if each.is_news(ids, told.get("status", ""))]
+        for each in meant:
+            each.wake()
         return _GOOD
 
     def is_signed(self, headers: Mapping[str, str], body: bytes) -> bool:
@@ -75,7 +77,7 @@ class Callbacks:
     @contextlib.contextmanager
     def watched(self, job: "OmniJob", wake: Callable[[], None]) -> Iterator[None]:
         """Wake a job while it runs."""
-        entry = (job, wake)
+        entry = _Watched(job, wake)
         with self._lock:
             self._watched.append(entry)
         try:
@@ -83,6 +85,22 @@ class Callbacks:
         finally:
             with self._lock:
                 self._watched.remove(entry)
+
+
+class _Watched:
+    """A job that runs. A copy of what it was told already is no reason to ask again."""
+
+    def __init__(self, job: "OmniJob", wake: Callable[[], None]) -> None:
+        self._job, self.wake = job, wake
+        self._told: set[str] = set()
+
+    def is_news(self, ids: Collection[str], status: str) -> bool:
+        if not {self._job.task_id, self._job.external_id}.intersection(ids):
+            return False
+        if status in self._told or len(self._told) >= _STATUSES_MAX:
+            return False
+        self._told.add(status)
+        return True
 
 
 def _secret_bytes(secret: str) -> bytes:

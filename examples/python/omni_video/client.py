@@ -94,15 +94,20 @@ class AsyncOmniVideo(_Client):
         loop = asyncio.get_running_loop()
         job = self._job(request, callback_url, loop.time)
         woken = asyncio.Event()
-        steps, result = job.steps(), None
+        steps = job.steps()
+        answer: Answer | Lost | None = None
         with self._watched(job, lambda: _wake_from_any_thread(loop, woken)):
             while True:
                 try:
-                    step = steps.send(result)
+                    step = steps.send(answer)
                 except StopIteration as end:
                     video: Video = end.value
                     return video
-                result = await (self._send(step) if isinstance(step, Send) else self._wait(step, woken))
+                if isinstance(step, Send):
+                    answer = await self._send(step)
+                else:
+                    await self._wait(step, woken)
+                    answer = None
 
     async def _send(self, step: Send) -> Answer | Lost:
         """The time-out is for all of it: one for each read never ends an answer that drips."""
@@ -129,16 +134,14 @@ class AsyncOmniVideo(_Client):
         finally:
             await response.aclose()
 
-    async def _wait(self, step: Wait, woken: asyncio.Event) -> bool:
+    async def _wait(self, step: Wait, woken: asyncio.Event) -> None:
         if not step.wakes or self.callbacks is None:
             await asyncio.sleep(step.seconds)
-            return False
+            return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(step.seconds):
                 await woken.wait()
-        came = woken.is_set()
         woken.clear()
-        return came
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -172,15 +175,20 @@ class OmniVideo(_Client):
         """Return the video of a request; raise an OmniVideoError that says what became of it instead."""
         job = self._job(request, callback_url, self._clock.monotonic)
         woken = threading.Event()
-        steps, result = job.steps(), None
+        steps = job.steps()
+        answer: Answer | Lost | None = None
         with self._watched(job, woken.set):
             while True:
                 try:
-                    step = steps.send(result)
+                    step = steps.send(answer)
                 except StopIteration as end:
                     video: Video = end.value
                     return video
-                result = self._send(step) if isinstance(step, Send) else self._wait(step, woken)
+                if isinstance(step, Send):
+                    answer = self._send(step)
+                else:
+                    self._wait(step, woken)
+                    answer = None
 
     def _send(self, step: Send) -> Answer | Lost:
         try:
@@ -207,13 +215,12 @@ class OmniVideo(_Client):
         finally:
             response.close()
 
-    def _wait(self, step: Wait, woken: threading.Event) -> bool:
+    def _wait(self, step: Wait, woken: threading.Event) -> None:
         if not step.wakes or self.callbacks is None:
             self._clock.sleep(step.seconds)
-            return False
-        came = woken.wait(step.seconds)
+            return
+        woken.wait(step.seconds)
         woken.clear()
-        return came
 
     def close(self) -> None:
         """Close the connections."""

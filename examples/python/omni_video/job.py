@@ -1,6 +1,6 @@
 """One job, from its request to its video: every decision, and no input or output.
 
-    steps ──▶ Send ──▶ Answer or Lost ──▶ … ──▶ Wait ──▶ woken or not ──▶ … ──▶ Video, or an OmniVideoError
+    steps ──▶ Send ──▶ Answer or Lost ──▶ … ──▶ Wait ──▶ … ──▶ Video, or an OmniVideoError
 
 `OmniJob.steps` is a generator: it yields what to do next and is sent what came of it. Runners (client.py) do it, for
 asyncio and for threads. A task costs money, so three rules come before all others:
@@ -97,7 +97,7 @@ class OmniJob(Patience):
             elif self.submits_again(reading):
                 yield from self.back_off(tries, reading, self.settings.submits_max)
             else:
-                raise self.error(Rejected, "", reading)
+                raise self.given_up(reading, "")
 
     def recover(self, doubtful: Reading, tries: Tries) -> Generator[Step, Any, Reading | None]:
         """Return the task that an unclear submit has made; None where there is none, and it may be submitted again."""
@@ -225,7 +225,10 @@ class OmniJob(Patience):
 
     def submits_again(self, reading: Reading) -> bool:
         """Tell whether to submit again after an answer that has certainly created nothing."""
-        return reading.kind in ("throttled", "unsent")
+        if reading.kind == "unsent":
+            # Whoever cannot show whose server it is will not be able to in a second.
+            return "CERTIFICATE_VERIFY_FAILED" not in reading.message
+        return reading.kind == "throttled"
 
     def polls_again(self, reading: Reading, tries: Tries) -> bool:
         """Tell whether to ask again after an answer that tells nothing of the task."""
@@ -260,6 +263,8 @@ class OmniJob(Patience):
         seconds = f"the deadline of {self.settings.deadline_seconds:g} s has passed"
         if self.in_doubt:
             return self.error(OutcomeUnknown, f"{seconds}; ask for the external id {self.external_id}", reading)
+        if self.task_id is None and reading.http_status is not None:
+            return self.error(Rejected, seconds, reading)
         return self.error(TimedOut, seconds, reading)
 
     def given_up(self, reading: Reading, why: str) -> OmniVideoError:

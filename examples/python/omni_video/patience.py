@@ -30,7 +30,6 @@ class Patience:
         self.settings = settings
         self._now, self._wall, self._chance = now, wall, chance
         self._ends_at = math.inf
-        self._early_polls = 0
 
     def begin(self) -> None:
         """Let the deadline begin."""
@@ -45,9 +44,7 @@ class Patience:
         seconds = min(self.poll_wait_seconds(), self.left_seconds())
         if seconds <= 0:
             raise self.out_of_time(Reading("fine"))
-        wakes = self.wakes_early and self._early_polls < self.settings.early_polls_max
-        woken = yield Wait(seconds, wakes)
-        self._early_polls += bool(woken)
+        yield Wait(seconds, self.wakes_early)
         if self.left_seconds() <= 0:
             raise self.out_of_time(Reading("fine"))
 
@@ -65,18 +62,24 @@ class Patience:
         count, most = (tries.throttled, self.settings.throttles_max) if throttled else (tries.failed, failures_max)
         if count > most:
             raise self.given_up(reading, f"given up after {count} tries")
-        seconds = self.retry_wait_seconds(reading, count - 1)
-        asked = self.asked_seconds(reading) is not None
+        yield Wait(self.in_time(tries, reading, self.retry_wait_seconds(reading, count - 1)))
+
+    def in_time(self, tries: Tries, reading: Reading, seconds: float) -> float:
+        """Return the wait, cut short where it would outlast the deadline; raise where nothing is left to try.
+
+        The last look is worth more than the full wait: it may find a task that is paid for.
+        """
         left = self.left_seconds()
-        if seconds >= left and (asked or throttled):
+        if seconds < left:
+            return seconds
+        if self.asked_seconds(reading) is not None:
             raise self.given_up(reading, f"to be tried again in {seconds:.0f} s, and {max(left, 0):.1f} s are left")
-        if seconds >= left:
-            # The last look is worth more than the full wait: it may find a task that is paid for.
-            seconds = left - min(self.settings.request_timeout_seconds, left / 2)
-            if tries.last or seconds < self.settings.backoff_seconds / 2:
-                raise self.out_of_time(reading)
-            tries.last = True
-        yield Wait(seconds)
+        shorter = left - min(self.settings.request_timeout_seconds, left / 2)
+        throttled = reading.kind == "throttled"
+        if tries.last or shorter < self.backoff_base_seconds(throttled=throttled) / 2:
+            raise self.out_of_time(reading)
+        tries.last = True
+        return shorter
 
     def retry_wait_seconds(self, reading: Reading, retries: int) -> float:
         """Return how long to wait after so many retries: as the answer asks, else ever longer."""
@@ -88,9 +91,13 @@ class Patience:
 
     def backoff_seconds(self, retries: int, *, throttled: bool) -> float:
         """Return a wait that doubles, half of it fixed and half drawn, so that clients do not come back all at once."""
-        base = self.settings.throttled_backoff_seconds if throttled else self.settings.backoff_seconds
-        longest: float = min(base * 2 ** min(retries, 30), self.settings.backoff_seconds_max)
+        longest_max = self.settings.throttled_seconds_max if throttled else self.settings.backoff_seconds_max
+        longest: float = min(self.backoff_base_seconds(throttled=throttled) * 2 ** min(retries, 30), longest_max)
         return longest * (0.5 + 0.5 * self._chance())
+
+    def backoff_base_seconds(self, *, throttled: bool) -> float:
+        """Return the longest first wait."""
+        return self.settings.throttled_backoff_seconds if throttled else self.settings.backoff_seconds
 
     def asked_seconds(self, reading: Reading) -> float | None:
         """Return the wait that Retry-After asks for; None where it asks for none, or for what cannot be."""

@@ -20,16 +20,15 @@ class Settings:
     submits_max: int = 6
     polls_max: int = 10
     # A slot at the provider may stay taken for minutes.
-    throttles_max: int = 12
+    throttles_max: int = 30
     # The provider may not find at once what it has just created.
     absences_max: int = 4
     # A success whose videos are missing is asked about so often.
     empty_successes_max: int = 3
-    # What a stranger who sends callbacks can bring about.
-    early_polls_max: int = 50
     backoff_seconds: float = 0.4
     throttled_backoff_seconds: float = 2.0
     backoff_seconds_max: float = 30.0
+    throttled_seconds_max: float = 15.0
     answer_bytes_max: int = 4_194_304
 
 
@@ -56,7 +55,7 @@ class Send:
 
 @dataclass(frozen=True)
 class Wait:
-    """Wait so long; where `wakes`, until a callback comes. Say whether one came."""
+    """Wait so long; where `wakes`, until a callback comes."""
 
     seconds: float
     wakes: bool = False
