@@ -232,6 +232,16 @@ def test_waits_grow_and_are_never_at_once() -> None:
         assert all(0.2 * 2**i <= seconds <= 0.4 * 2**i for i, seconds in enumerate(slept)), slept
 
 
+def test_waits_grow_from_the_poll_interval_where_that_is_long() -> None:
+    slept = generated({"query": [{"problem": "maintenance", "times": 4}]}, settings=SLOW).slept[1:5]
+    assert all(2**i <= seconds <= 2 * 2**i for i, seconds in enumerate(slept)), slept
+
+
+def test_a_task_that_is_not_found_yet_is_asked_for_again_soon() -> None:
+    settings = Settings(poll_interval_seconds=60, deadline_seconds=600)
+    assert generated({"query": [{"problem": "task-not-found"}]}, settings=settings).slept == [60, 4]
+
+
 SLOW_POLLS = Settings(poll_interval_seconds=0.1, request_timeout_seconds=1, deadline_seconds=100)
 
 

@@ -10,6 +10,8 @@ from omni_video.answers import Reading
 from omni_video.errors import OmniVideoError
 from omni_video.steps import Settings, Step, Tries, Wait
 
+# A task that was created a moment ago, and is not found, is asked for again so soon.
+_ABSENT_SECONDS_MAX = 4.0
 # What can go wrong with a date.
 _NO_DATE = (ValueError, TypeError, IndexError, OverflowError)
 
@@ -76,7 +78,8 @@ class Patience:
             raise self.given_up(reading, f"to be tried again in {seconds:.0f} s, and {max(left, 0):.1f} s are left")
         shorter = left - min(self.settings.request_timeout_seconds, left / 2)
         throttled = reading.kind == "throttled"
-        if tries.last or shorter < self.backoff_base_seconds(throttled=throttled) / 2:
+        least = (self.settings.throttled_backoff_seconds if throttled else self.settings.backoff_seconds) / 2
+        if tries.last or shorter < least:
             raise self.out_of_time(reading)
         tries.last = True
         return shorter
@@ -86,18 +89,26 @@ class Patience:
         asked = self.asked_seconds(reading)
         if asked is not None:
             return asked
-        own = self.backoff_seconds(retries, throttled=reading.kind == "throttled")
-        return own if self.task_id is None else max(own, self.settings.poll_interval_seconds)
+        if reading.kind == "absent" and self.task_id is not None:
+            # What is new is found in a moment: this is no trouble that must be left in peace.
+            return max(self.backoff_seconds(retries, base=self.settings.backoff_seconds), self.absent_wait_seconds())
+        return self.backoff_seconds(retries, base=self.base_seconds(reading), throttled=reading.kind == "throttled")
 
-    def backoff_seconds(self, retries: int, *, throttled: bool) -> float:
+    def base_seconds(self, reading: Reading) -> float:
+        """Return the longest first wait; a task in trouble is not asked for more often than one that is well."""
+        throttled = reading.kind == "throttled"
+        base = self.settings.throttled_backoff_seconds if throttled else self.settings.backoff_seconds
+        return base if self.task_id is None else max(base, 2 * self.settings.poll_interval_seconds)
+
+    def backoff_seconds(self, retries: int, *, base: float, throttled: bool = False) -> float:
         """Return a wait that doubles, half of it fixed and half drawn, so that clients do not come back all at once."""
-        longest_max = self.settings.throttled_seconds_max if throttled else self.settings.backoff_seconds_max
-        longest: float = min(self.backoff_base_seconds(throttled=throttled) * 2 ** min(retries, 30), longest_max)
-        return longest * (0.5 + 0.5 * self._chance())
+        longest = self.settings.throttled_seconds_max if throttled else self.settings.backoff_seconds_max
+        full: float = min(base * 2 ** min(retries, 30), max(longest, base))
+        return full * (0.5 + 0.5 * self._chance())
 
-    def backoff_base_seconds(self, *, throttled: bool) -> float:
-        """Return the longest first wait."""
-        return self.settings.throttled_backoff_seconds if throttled else self.settings.backoff_seconds
+    def absent_wait_seconds(self) -> float:
+        """Return how soon to ask again for a task that is not known yet."""
+        return min(self.settings.poll_interval_seconds, _ABSENT_SECONDS_MAX)
 
     def asked_seconds(self, reading: Reading) -> float | None:
         """Return the wait that Retry-After asks for; None where it asks for none, or for what cannot be."""

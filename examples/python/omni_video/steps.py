@@ -27,7 +27,7 @@ class Settings:
     empty_successes_max: int = 3
     backoff_seconds: float = 0.4
     throttled_backoff_seconds: float = 2.0
-    backoff_seconds_max: float = 30.0
+    backoff_seconds_max: float = 60.0
     throttled_seconds_max: float = 15.0
     answer_bytes_max: int = 4_194_304
 
