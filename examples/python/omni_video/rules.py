@@ -281,7 +281,7 @@ RULES: tuple[Rule, ...] = (
     (
         "duration-o1",
         f"{_O1} makes 3 to 10 seconds",
-        lambda view: view.o1 and view.seconds > 10 and "base" not in view.videos,
+        lambda view: view.o1 and view.seconds > 10,
     ),
     ("4k-model", f"{_O1} makes no 4k", lambda view: view.o1 and view.body.get("mode") == "4k"),
 )
