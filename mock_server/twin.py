@@ -84,11 +84,13 @@ def make_twin(
     monotonic_seconds: Callable[[], float] = time.monotonic,
     post: Callable[[], Post] | None = None,
     callback_refusal: Callable[[str], str] | None = None,
+    seed_of: Callable[[str], int] | None = None,
 ) -> Twin:
     """Put a twin together; raise ValueError where a setting does not go with the spec.
 
     `post` makes what callbacks are sent with; usually that is aiohttp. `callback_refusal` says why callbacks to an
-    address will not be sent, or nothing; usually the guard does.
+    address will not be sent, or nothing; usually the guard does. `seed_of` returns the seed of a world by its key (of a
+    JWT, its `iss`); usually that is the one of the settings, for all.
     """
     refusal = functools.lru_cache(_REFUSALS_KEPT)(
         callback_refusal or functools.partial(guard.refusal, allowed_hosts=settings.callback_allow)
@@ -102,7 +104,8 @@ def make_twin(
     def make_world(name: str) -> World:
         return World(
             name,
-            seed=settings.seed,
+            # What has no key has no world; it is kept under the empty name.
+            seed=seed_of(name) if seed_of is not None and name else settings.seed,
             clock=clock(),
             task_types=task_types,
             concurrency=settings.concurrency,
