@@ -1,4 +1,4 @@
-"""A behaviour: how the server behaves in one session, and what the client is asked. It is what is drawn, and replayed."""
+"""A behaviour: how the server behaves in one session, and what the client is asked. It is drawn, and replayed."""
 
 from typing import Any
 

@@ -128,7 +128,7 @@ def _fits(session: Session) -> tuple[str, list[Sighting]] | None:
                 msgspec.structs.asdict(violation) if isinstance(violation, msgspec.Struct) else violation
             )
             # The provider's own guard against paying twice: to run into it is no mistake.
-            if told["pointer"].lstrip("/") not in ("external_task_id",):
+            if told["pointer"] not in session.external_pointers:
                 return f"{told['pointer'] or 'the body'}: came {told['came']}, allowed {told['allowed']}", [each]
         if each.role is None and each.exchange.incoming.method != "-":
             path = each.exchange.incoming.path.decode("latin-1")
