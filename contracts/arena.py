@@ -91,6 +91,9 @@ class Arena:
     async def __aenter__(self) -> "Arena":
         """Listen; raise OSError where the port is taken."""
         async with contextlib.AsyncExitStack() as stack:
+            # What its callbacks come to is told in the reports.
+            stack.callback(log.setLevel, log.level)
+            log.setLevel(logging.ERROR)
             plain = [
                 self._listen(stack, self._first_port if number == 0 else 0) for number in range(self._lanes_wanted)
             ]

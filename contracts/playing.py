@@ -72,7 +72,7 @@ class _Playing:
         try:
             endings = await asyncio.gather(*(self._run(job) for job in jobs))
             ended = now()
-            await asyncio.sleep(quiet_seconds(self.declared, jobs[0]))
+            await asyncio.sleep(quiet_seconds(play, self.declared, jobs[0]))
         finally:
             for job in jobs:
                 arena.post.forget(job.callback_url)

@@ -92,8 +92,10 @@ def limit_seconds(declared: Declared, job: Job) -> float:
     return declared.settings.get("deadline_seconds", job.settings.deadline_seconds) + GRACE_SECONDS
 
 
-def quiet_seconds(declared: Declared, job: Job) -> float:
+def quiet_seconds(play: Play, declared: Declared, job: Job) -> float:
     """Return how long the wire is watched when all jobs have ended."""
+    if play.watched_seconds is not None:
+        return play.watched_seconds
     interval = declared.settings.get("poll_interval_seconds", job.settings.poll_interval_seconds)
     return min(max(_QUIET_INTERVALS * interval, _QUIET_SECONDS_MIN), _QUIET_SECONDS_MAX)
 

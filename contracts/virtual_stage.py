@@ -127,7 +127,7 @@ class _Playing:
         endings = [self._run_sync(job) for job in jobs]
         ended = self.clock.monotonic()
         with contextlib.suppress(Stopped):
-            self.clock.sleep(quiet_seconds(self.stage.declared, jobs[0]))
+            self.clock.sleep(quiet_seconds(self.play, self.stage.declared, jobs[0]))
         return endings, ended
 
     def _run_async(self, jobs: list[Job]) -> tuple[list[Ending], float]:
@@ -148,7 +148,7 @@ class _Playing:
             await asyncio.gather(*(one(job) for job in jobs))
             ended = self.clock.monotonic()
             # What it does when it has answered is seen too.
-            await asyncio.sleep(quiet_seconds(self.stage.declared, jobs[0]))
+            await asyncio.sleep(quiet_seconds(self.play, self.stage.declared, jobs[0]))
 
         limit = max(limit_seconds(self.stage.declared, job) for job in jobs)
         stopped: Stopped | None = None

@@ -48,6 +48,7 @@ FAULT_ARGUMENTS: Mapping[str, st.SearchStrategy[Any]] = {
     "malformed-json": st.sampled_from([None, {"how": "cut"}, {"how": "two-documents"}]),
     "html-page": st.sampled_from([None, 502]),
     "empty-body": st.sampled_from([None, 200]),
+    "other-body": st.sampled_from(["{}", {"body": "[]", "status": 502}]),
     "truncated-body": st.sampled_from([None, {"how": "cut-chunk"}, {"after-bytes": 3}]),
     "reset": st.sampled_from([None, "before", "inside"]),
     "close": st.sampled_from([None, "after", {"when": "announced"}]),

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from contracts.checks.base import Check, PooledCheck, noted, right, unseen, wrong
-from contracts.checks.replies import told_values
+from contracts.checks.replies import reply_json, told_values
 from contracts.observation import Session
 from contracts.report.model import Finding
 
@@ -42,11 +42,16 @@ def result_url(session: Session, argument: Any) -> Iterator[Finding]:
 
 
 def told_in_wire(session: Session, text: str) -> bool:
-    """Whether a reply of the session told this text, as it is or as JSON writes it."""
-    written = text.encode()
-    slashes = written.replace(b"/", b"\\/")
-    bodies = [each.exchange.reply.body for each in session.wire if each.exchange.reply is not None]
-    return any(written in body or slashes in body for body in bodies)
+    """Whether a reply of the session told this text, however JSON wrote it."""
+    return any(_tells(reply_json(each), text) for each in session.wire)
+
+
+def _tells(value: Any, text: str) -> bool:
+    if isinstance(value, dict):
+        return any(_tells(each, text) for each in value.values())
+    if isinstance(value, list):
+        return any(_tells(each, text) for each in value)
+    return bool(value == text)
 
 
 def names_in_result(session: Session, argument: Sequence[str]) -> Iterator[Finding]:

@@ -152,20 +152,19 @@ class Worker:
         self._child = await spawn(self.command, environment)
         assert self._child.stdout is not None
         assert self._child.stderr is not None
+        errors = asyncio.create_task(self._keep(self._child.stderr))
+        self._readers = [errors]
         try:
             async with asyncio.timeout(HELLO_SECONDS_MAX):
-                hello = await self._hello(self._child.stdout)
-        except TimeoutError:
+                self.declared = await self._hello(self._child.stdout)
+        except (TimeoutError, HarnessError) as error:
+            why = str(error) or f"it said nothing for {HELLO_SECONDS_MAX:g} s"
             await end(self._child)
-            raise self._no_hello(f"it said nothing for {HELLO_SECONDS_MAX:g} s") from None
-        except HarnessError:
-            await end(self._child)
-            raise
-        self.declared = hello
-        self._readers = [
-            asyncio.create_task(self._listen(self._child.stdout)),
-            asyncio.create_task(self._keep(self._child.stderr)),
-        ]
+            # What it said on standard error tells most.
+            await asyncio.wait([errors], timeout=1)
+            errors.cancel()
+            raise self._no_hello(why) from None
+        self._readers.append(asyncio.create_task(self._listen(self._child.stdout)))
 
     async def run(self, job: Job, limit_seconds: float) -> Ending:
         """Give it a job, and wait for the result."""
@@ -242,15 +241,15 @@ class Worker:
                 self.log.add(line + b"\n")
                 continue
             if message.get("type") != "hello":
-                raise self._no_hello(f"its first message is of the type {message.get('type')!r}")
+                raise HarnessError(f"its first message is of the type {message.get('type')!r}")
             self._lines = lines
             return _declared(self.command, message)
-        raise self._no_hello("it ended before it said anything")
+        raise HarnessError("it ended before it said anything")
 
     def _no_hello(self, why: str) -> HarnessError:
         said = self.log.content.decode("utf-8", "replace").strip().splitlines()
         last = f"; its last line: {said[-1][:200]!r}" if said else ""
-        return HarnessError(f"{shlex.join(self.command)} gave no hello: {why}{last}")
+        return HarnessError(f"{shlex.join(self.command)} gave no valid hello: {why}{last}")
 
     async def _listen(self, stream: asyncio.StreamReader) -> None:
         while (line := await self._lines.next()) is not None:
@@ -347,7 +346,7 @@ def _message(line: bytes) -> dict[str, Any] | None:
 
 def _declared(command: Sequence[str], hello: Mapping[str, Any]) -> Declared:
     """Return what a hello says; raise HarnessError where it is not one of this protocol."""
-    where = f"the hello of {shlex.join(command)}"
+    where = "its hello"
     if hello.get("protocol") != PROTOCOL:
         raise HarnessError(f"{where} names protocol {hello.get('protocol')!r}; this examiner speaks {PROTOCOL}")
     name, capabilities, settings = hello.get("name"), hello.get("capabilities", []), hello.get("settings", {})

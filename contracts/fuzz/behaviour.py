@@ -6,6 +6,9 @@ import msgspec
 
 from contracts.case import Case, Play
 
+# A client that polls on when it has given its result does so within an interval.
+_WATCHED_INTERVALS = 2.5
+
 
 class Behaviour(msgspec.Struct, frozen=True):
     """One session to be played.
@@ -35,6 +38,7 @@ class Behaviour(msgspec.Struct, frozen=True):
             callbacks=self.callbacks,
             settings=settings,
             virtual_settings=settings,
+            watched_seconds=_WATCHED_INTERVALS * settings["poll_interval_seconds"],
         )
 
 

@@ -34,6 +34,7 @@ FAULTS: Mapping[str, Callable[[Any], Fault]] = {
         "malformed-json",
         "html-page",
         "empty-body",
+        "other-body",
         "truncated-body",
         "reset",
         "close",

@@ -64,6 +64,7 @@ ROWS = [
     Row({"html-page": 502}),
     Row("empty-body"),
     Row({"empty-body": 204}),
+    Row({"other-body": "{}"}, "/data/task_status"),
     Row({"truncated-body": {"how": "short-length"}}),
     Row({"truncated-body": {"how": "cut-chunk"}}),
     Row({"reset": "before"}),
