@@ -13,7 +13,16 @@ from contracts.jobs import Job
 from contracts.observation import JobSeen, Session
 from contracts.relay import Posted
 from contracts.sightings import role_of, told_by
-from contracts.stage import fills_of, finals_of, jobs_of, limit_seconds, quiet_seconds, scenario_source, tag_of
+from contracts.stage import (
+    external_pointers_of,
+    fills_of,
+    finals_of,
+    jobs_of,
+    limit_seconds,
+    quiet_seconds,
+    scenario_source,
+    tag_of,
+)
 from contracts.strangers import Shown
 from contracts.wire import Sighting, WireLog
 from mock_server.exchange import Exchange
@@ -87,6 +96,7 @@ class _Playing:
             log=b"\n".join(ending.log for ending in endings),
             declared=self.declared,
             finals=finals_of(arena.twin),
+            external_pointers=external_pointers_of(arena.twin),
             fills=fills,
             profile=arena.twin.program.profile.name,
         )
@@ -122,7 +132,16 @@ class _Playing:
         return [each for each in self.arena.post.since(before) if each.url in urls]
 
     def _reconcile(self, wire: WireLog) -> None:
-        """Add what went past the watched protocol: few requests do, and none may be missing."""
+        """Add what went past the watched protocol: few requests do, and none may be missing.
+
+        Take out what comes late from a session that had this lane before.
+        """
+        others = self.arena.keys - {self.key}
+        wire.sightings = [
+            each
+            for each in wire
+            if others.isdisjoint(word for value in each.header("authorization") for word in value.split())
+        ]
         known = {id(each.exchange.incoming) for each in wire}
         for entry in self.world.journal.entries:
             if isinstance(entry, Exchange) and id(entry.incoming) not in known and not entry.cut:

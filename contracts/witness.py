@@ -34,20 +34,24 @@ class Witness(TwinProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.began = 0.0
-        self.number = 0
+        self.number = self.port = 0
         self.log: WireLog | None = None
         self.current: Sighting | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's is the same.
-        """Tell the session by the port that was called."""
+        """Number the connection, and remember the port that was called."""
         super().connection_made(transport)
         self.number = next(self.app.connections)
-        self.log = self.app.logs.get(transport.get_extra_info("sockname")[1])
+        self.port = transport.get_extra_info("sockname")[1]
 
     def data_received(self, data: bytes) -> None:
-        """Note when the first byte of a request came."""
+        """Note when the first byte of a request came, and tell the session by the port that was called.
+
+        A client may keep its connection from one session to the next.
+        """
         if self.in_head and not self.head_bytes:
             self.began = time.monotonic()
+            self.log = self.app.logs.get(self.port)
         super().data_received(data)
 
     def put(self, incoming: Incoming, reply: Reply, *, keep_alive: bool) -> None:
