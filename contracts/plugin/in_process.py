@@ -9,7 +9,8 @@ import httpx
 
 from contracts.plugin.world import World
 from mock_server.callbacks import Fired
-from mock_server.transport import Receiver, TwinTransport, twin_transport
+from mock_server.in_process import Receiver
+from mock_server.transport import TwinTransport, twin_transport
 
 T = TypeVar("T")
 
