@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from contracts.baseline import Baseline
-from contracts.case import Case, Level
+from contracts.case import Case, Level, Play
 from contracts.checks.table import CHECKS, POOLED
 from contracts.drivers.base import HarnessError
 from contracts.observation import Session
@@ -126,10 +126,15 @@ class _Run:
 
     def unsupported(self, case: Case) -> str:
         """Why a client is not asked; empty where it is."""
-        missing = [each for each in case.needs if not self.has(each)]
+        reasons = [self.unplayable(case, play) for play in case.plays]
+        return reasons[0] if all(reasons) else ""
+
+    def unplayable(self, case: Case, play: Play) -> str:
+        """Why a play is left out; empty where it is not."""
+        missing = [each for each in dict.fromkeys((*case.needs, *play.needs)) if not self.has(each)]
         if missing:
             return f"the client does not declare {' and '.join(missing)}"
-        if self.stage.virtual and any(play.callbacks or play.listener != "usual" for play in case.plays):
+        if self.stage.virtual and (play.callbacks or play.listener != "usual"):
             return "it needs sockets, and there are none in virtual time"
         return ""
 
@@ -140,7 +145,7 @@ class _Run:
 
     async def sessions(self, case: Case) -> list[Session]:
         """Return the sessions of a case, played now or for another case that has the same plays."""
-        name = msgspec.json.encode(case.plays)
+        name = msgspec.json.encode((case.plays, case.needs))
         if name not in self.played:
             self.played[name] = asyncio.create_task(self.play(case, case.side_by_side))
         return await asyncio.shield(self.played[name])
@@ -152,7 +157,7 @@ class _Run:
             async with self.room.place(side_by_side):
                 return await self.stage.play(case, number, plays[number])
 
-        plays = dict(plays_of(case))
+        plays = {number: play for number, play in plays_of(case) if not self.unplayable(case, play)}
         return list(await asyncio.gather(*(one(number) for number in plays)))
 
     async def again(
@@ -174,10 +179,15 @@ class _Run:
 
     def verdict(self, case: Case, findings: Sequence[Finding]) -> Verdict:
         """Return the verdict, at the level at which the case counts."""
-        level = self.plan.baseline.level(case)
+        return case_verdict(findings, self.level(case))
+
+    def level(self, case: Case) -> Level:
+        """Return the level: under another profile, and without the claim that it is about, a case is for information."""
         if case.profile is not None and not self.stage.twin.program.profile.name.startswith(case.profile):
-            level = "info"
-        return case_verdict(findings, level)
+            return "info"
+        if case.claim is not None and not self.has(case.claim):
+            return "info"
+        return self.plan.baseline.level(case)
 
     def report(
         self,
@@ -194,7 +204,7 @@ class _Run:
             verdict, reason = "known failing", f"{entry.reason} (until {entry.expires})"
         elif entry is not None and verdict == "passed":
             verdict, reason = "unexpectedly passing", f"it passes now: take it out of the baseline ({entry.reason})"
-        level = self.plan.baseline.level(case)
+        level = self.level(case)
         shown = tuple(session_report(self.stage.twin, each) for each in sessions)
         red = is_red(verdict, level, strict=self.plan.strict)
         report = report_of(case, level, findings, shown, verdict, reason, red=red)
