@@ -23,6 +23,7 @@ from contracts.shown import session_report
 from contracts.stage import Stage, plays_of
 from contracts.verdicts import case_verdict, channel_verdict, is_red, only_late
 from mock_server import __version__
+from mock_server.redaction import Redactor
 
 # What a check of a case alone is repeated before it counts as always so.
 REPEATS = 2
@@ -182,7 +183,7 @@ class _Run:
         return case_verdict(findings, self.level(case))
 
     def level(self, case: Case) -> Level:
-        """Return the level: under another profile, and without the claim that it is about, a case is for information."""
+        """Return the level: under another profile, or without the claim it is about, a case is for information."""
         if case.profile is not None and not self.stage.twin.program.profile.name.startswith(case.profile):
             return "info"
         if case.claim is not None and not self.has(case.claim):
@@ -259,7 +260,9 @@ def findings_of(case: Case, sessions: Sequence[Session]) -> list[Finding]:
         for each in session.jobs:
             if each.ending.is_defect:
                 found.append(Finding("outcome", "failed", "a result for the job", each.ending.detail, session.number))
-    return found
+    # What a finding shows of a request may have the key in it: that is what some cases are about.
+    redactor = Redactor([each.key for each in sessions])
+    return [msgspec.structs.replace(each, seen=redactor.text(each.seen)) for each in found]
 
 
 def _at_level(findings: Iterable[Finding], level: Level | None) -> list[Finding]:
