@@ -7,11 +7,14 @@ from contracts.checks.base import Check, PooledCheck, right, times, unseen, verd
 from contracts.observation import JobSeen, Session, explanation
 from contracts.report.model import Finding
 from contracts.wire import Sighting
+from mock_server.names import nearest
 
 _TEXT_CHARACTERS_MAX = 200
 # Of one body; what is beyond says nothing new.
 _SHOWN_MAX = 3
 _NO_CREATE = "no create came"
+# How the catalogue calls the whole of it.
+_BODY = "the body"
 
 
 def no_violation(session: Session, argument: Any) -> Iterator[Finding]:
@@ -25,12 +28,11 @@ def no_violation(session: Session, argument: Any) -> Iterator[Finding]:
     yield from _refusals(session, expected)
 
 
-def no_warning(session: Session, argument: Sequence[str]) -> Iterator[Finding]:
-    """`[R17]`: no create is warned of by one of these rules."""
-    expected = "only members that the spec knows"
+def known_members(session: Session, argument: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+    """`{the body: [prompt, …], image_list: [image_url, …]}`: each object has no other members than these."""
+    expected = "only members that are documented"
     for each in session.submits:
-        warnings = explanation(each).get("warnings") or ()
-        yield from _verdicts(session, expected, each, [_said(one) for one in warnings if one["rule"] in argument])
+        yield from _verdicts(session, expected, each, list(_unknown(each.body(), argument)))
     yield from _refusals(session, expected)
 
 
@@ -112,6 +114,17 @@ def _violations(sighting: Sighting) -> Sequence[Mapping[str, Any]]:
     return explanation(sighting).get("violations") or ()
 
 
+def _unknown(body: Any, known: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    objects = [(_BODY, body)]
+    for name in known:
+        value = body.get(name) if isinstance(body, dict) else None
+        objects += [(name, one) for one in (value if isinstance(value, list) else [value])]
+    for where, one in objects:
+        if isinstance(one, dict):
+            unknown = [name for name in one if name not in known[where]]
+            yield from (f"{name!r} in {where}, {nearest(name, known[where])}" for name in unknown)
+
+
 def _said(violation: Mapping[str, Any]) -> str:
     return (
         f"{violation['pointer'] or 'the body'} ({violation['rule']}): came {violation['came']}; {violation['allowed']}"
@@ -178,7 +191,7 @@ _TYPES: Mapping[str, Callable[[Any], bool]] = {
 
 CHECKS: Mapping[str, Check] = {
     "no-violation": no_violation,
-    "no-warning": no_warning,
+    "known-members": known_members,
     "kept-rule": kept_rule,
     "has-member": has_member,
     "has-types": has_types,

@@ -75,3 +75,13 @@ def test_every_other_request_is_a_good_one(case: Case, twin: Twin) -> None:
     for play in case.plays:
         for job in play.jobs:
             assert not _broken(twin, {**REQUEST, **play.request, **job}), play.name
+
+
+def test_the_members_of_a_request_are_those_of_the_spec(twin: Twin) -> None:
+    known = next(check["known-members"] for case in CASES if case.id == "REQ-07" for check in case.checks)
+    operation = next(each for each in twin.program.spec.operations if each.id == "createOmniVideo")
+    properties = operation.body_schema["properties"]
+    assert set(known["the body"]) == set(properties)
+    for name, members in known.items():
+        if name != "the body":
+            assert set(members) == set(properties[name].get("items", properties[name])["properties"])

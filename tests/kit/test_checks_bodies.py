@@ -8,6 +8,7 @@ from contracts.jobs import Result
 from tests.kit.sessions_a import broken, create, refusal, said, session, verdict
 
 R1 = {"rules": ["R1"], "at": ["/multi_prompt"]}
+MEMBERS = {"the body": ["prompt", "image_list"], "image_list": ["image_url"]}
 TYPES = {"duration": "text", "multi_shot": "boolean", "image_list": "list of objects"}
 REFUSED = Result("refused", reason="R1: no")
 
@@ -31,7 +32,7 @@ def test_a_body_that_is_no_json_is_wrong() -> None:
     ("check", "argument"),
     [
         ("no-violation", None),
-        ("no-warning", ["R17"]),
+        ("known-members", MEMBERS),
         ("has-member", "prompt"),
         ("has-types", TYPES),
         ("nothing-unset", None),
@@ -44,13 +45,24 @@ def test_where_a_good_request_was_not_sent_nothing_can_be_told(check: str, argum
     assert "I do not like it" in said(check, argument, seen)
 
 
-def test_of_warnings_those_of_the_rule_count() -> None:
-    def warned(rule: str) -> Any:
-        warning = {"pointer": "/x", "rule": rule, "came": "1", "allowed": "no such field"}
-        return create(explanation={"warnings": [warning]})
+@pytest.mark.parametrize(
+    ("body", "wanted"),
+    [
+        ({"prompt": "x"}, "passed"),
+        ({"prompt": "x", "image_list": [{"image_url": "y"}, "z"]}, "passed"),
+        ({"prompt": "x", "enable_audio": True}, "failed"),
+        ({"prompt": "x", "image_list": [{"image": "y"}]}, "failed"),
+        (["prompt"], "passed"),
+    ],
+)
+def test_members_that_nobody_knows_are_wrong(body: Any, wanted: str) -> None:
+    assert verdict("known-members", MEMBERS, session(create(body))) == wanted
 
-    assert verdict("no-warning", ["R17"], session(warned("R17"))) == "failed"
-    assert verdict("no-warning", ["R17"], session(warned("R7"))) == "passed"
+
+def test_of_a_member_that_nobody_knows_the_nearest_is_named() -> None:
+    assert "'promt' in the body, did you mean prompt?" in said(
+        "known-members", MEMBERS, session(create({"promt": "x"}))
+    )
 
 
 @pytest.mark.parametrize("sent", [broken("R1", "/image_list"), broken("multi_prompt.maxItems", "/multi_prompt/6")])
