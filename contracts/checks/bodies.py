@@ -1,6 +1,6 @@
 """What stands in the bodies of creates: kept rules, types, members, text."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from contracts.checks.base import Check, PooledCheck, right, times, unseen, verdict_of, wrong
@@ -10,7 +10,7 @@ from contracts.wire import Sighting
 from mock_server.names import nearest
 
 _TEXT_CHARACTERS_MAX = 200
-# Of one body; what is beyond says nothing new.
+# Wrong things beyond these say nothing new.
 _SHOWN_MAX = 3
 _NO_CREATE = "no create came"
 # How the catalogue calls the whole of it.
@@ -20,20 +20,20 @@ _BODY = "the body"
 def no_violation(session: Session, argument: Any) -> Iterator[Finding]:
     """No create breaks the schema, or a rule of the profile."""
     expected = "a body that keeps the schema and the rules"
-    for each in session.submits:
-        broken = [_said(one) for one in _violations(each)]
-        if explanation(each).get("at") == "body":
-            broken.append(f"no JSON: {explanation(each).get('reason')}")
-        yield from _verdicts(session, expected, each, broken)
-    yield from _refusals(session, expected)
+
+    def broken(sighting: Sighting) -> Iterator[str]:
+        yield from map(_said, _violations(sighting))
+        if explanation(sighting).get("at") == "body":
+            yield f"no JSON: {explanation(sighting).get('reason')}"
+
+    yield from _each(session, expected, broken) or _refusals(session, expected)
 
 
 def known_members(session: Session, argument: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
     """`{the body: [prompt, …], image_list: [image_url, …]}`: each object has no other members than these."""
     expected = "only members that are documented"
-    for each in session.submits:
-        yield from _verdicts(session, expected, each, list(_unknown(each.body(), argument)))
-    yield from _refusals(session, expected)
+    found = _each(session, expected, lambda each: _unknown(each.body(), argument))
+    yield from found or _refusals(session, expected)
 
 
 def kept_rule(session: Session, argument: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
@@ -43,15 +43,14 @@ def kept_rule(session: Session, argument: Mapping[str, Sequence[str]]) -> Iterat
     """
     rules, places = argument.get("rules", ()), argument.get("at", ())
     expected = "a request that breaks the rule is refused by the client, or mended before it is sent"
-    for each in session.submits:
-        broken = [
-            _said(one)
-            for one in _violations(each)
-            if one["rule"] in rules or any(f"{one['pointer']}/".startswith(f"{place}/") for place in places)
-        ]
-        yield from _verdicts(session, expected, each, broken, good="it was sent with the rule kept")
-    for job in session.jobs if not session.submits else ():
-        yield _not_sent(session, expected, job)
+
+    def broken(sighting: Sighting) -> Iterator[str]:
+        for each in _violations(sighting):
+            if each["rule"] in rules or any(f"{each['pointer']}/".startswith(f"{place}/") for place in places):
+                yield _said(each)
+
+    found = _each(session, expected, broken, good="with the rule kept")
+    yield from found or [_not_sent(session, expected, job) for job in session.jobs]
 
 
 def has_member(session: Session, argument: str) -> Iterator[Finding]:
@@ -85,13 +84,15 @@ def has_types(session: Session, argument: Mapping[str, str]) -> Iterator[Finding
 def nothing_unset(session: Session, argument: Any) -> Iterator[Finding]:
     """What the job does not set is left out: no null, no empty text, list or object in its place."""
     expected = "members that are not set are left out"
-    for each in session.submits:
-        body = each.body()
-        asked = {name for job in session.jobs for name in job.job.request}
-        members = body.items() if isinstance(body, dict) else ()
-        empty = [f"{name}: {_short(value)}" for name, value in members if name not in asked and value in _EMPTY]
-        yield from _verdicts(session, expected, each, empty)
-    yield from _refusals(session, expected)
+    asked = {name for job in session.jobs for name in job.job.request}
+
+    def empty(sighting: Sighting) -> Iterator[str]:
+        body = sighting.body()
+        for name, value in body.items() if isinstance(body, dict) else ():
+            if name not in asked and value in _EMPTY:
+                yield f"{name}: {_short(value)}"
+
+    yield from _each(session, expected, empty) or _refusals(session, expected)
 
 
 def text_intact(session: Session, argument: str) -> Iterator[Finding]:
@@ -131,23 +132,30 @@ def _said(violation: Mapping[str, Any]) -> str:
     )
 
 
-def _verdicts(
-    session: Session, expected: str, sighting: Sighting, broken: Sequence[str], good: str = "it was so"
-) -> Iterator[Finding]:
-    for each in broken[:_SHOWN_MAX]:
-        yield wrong(session, expected, each, sighting)
-    if len(broken) > _SHOWN_MAX:
-        yield wrong(session, expected, f"and {len(broken) - _SHOWN_MAX} more", sighting)
-    if not broken:
-        yield right(session, expected, good, sighting)
+def _each(
+    session: Session, expected: str, broken: Callable[[Sighting], Iterable[str]], good: str = "none of them otherwise"
+) -> list[Finding]:
+    """Say of all creates what is broken in them, each thing once; nothing where there was none."""
+    found: dict[str, list[Sighting]] = {}
+    for sighting in session.submits:
+        for each in broken(sighting):
+            found.setdefault(each, []).append(sighting)
+    if not found:
+        creates = session.submits
+        return [right(session, expected, f"{times(len(creates), 'create')}, {good}", *creates)] if creates else []
+    shown = [wrong(session, expected, each, *where) for each, where in list(found.items())[:_SHOWN_MAX]]
+    if len(found) > _SHOWN_MAX:
+        shown.append(wrong(session, expected, f"and {times(len(found) - _SHOWN_MAX, 'thing')} more"))
+    return shown
 
 
-def _refusals(session: Session, expected: str) -> Iterator[Finding]:
+def _refusals(session: Session, expected: str) -> list[Finding]:
     """Where nothing was sent, nothing can be told: these requests are good ones."""
-    if not session.submits:
-        reasons = [job.ending.result.reason for job in session.jobs if job.ending.result is not None]
-        said = next((each for each in reasons if each), "")
-        yield unseen(session, expected, f"{_NO_CREATE}: {said[:_TEXT_CHARACTERS_MAX]}" if said else _NO_CREATE)
+    if session.submits:
+        return []
+    reasons = [job.ending.result.reason for job in session.jobs if job.ending.result is not None]
+    said = next((each for each in reasons if each), "")
+    return [unseen(session, expected, f"{_NO_CREATE}: {said[:_TEXT_CHARACTERS_MAX]}" if said else _NO_CREATE)]
 
 
 def _not_sent(session: Session, expected: str, job: JobSeen) -> Finding:

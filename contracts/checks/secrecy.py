@@ -136,6 +136,8 @@ def certificate_checked(session: Session, argument: Any) -> Iterator[Finding]:
     if len(session.wire):
         sent = next(iter(session.wire))
         yield wrong(session, expected, f"{target(sent)}, with all that it carries", sent)
+    elif any(each.outcome == "succeed" for each in session.jobs):
+        yield wrong(session, expected, "a success was reported, and nothing had been asked")
     elif session.tls_connections:
         yield right(session, expected, f"{times(session.tls_connections, 'connection')}, and each broken off")
     else:

@@ -180,6 +180,8 @@ def test_a_request_over_a_bad_certificate_is_wrong() -> None:
 def test_a_connection_that_was_broken_off_is_right_and_none_tells_nothing() -> None:
     assert verdict("certificate-checked", None, session(tls_connections=2)) == "passed"
     assert verdict("certificate-checked", None, session()) == "not exercised"
+    made_up = session(tls_connections=1, result=Result("succeed", url="http://x"))
+    assert verdict("certificate-checked", None, made_up) == "failed"
 
 
 def test_a_request_that_leads_nowhere_is_looked_through_as_well() -> None:
