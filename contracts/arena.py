@@ -89,11 +89,9 @@ class Arena:
         return self._seeds.get(key, self.seed)
 
     async def __aenter__(self) -> "Arena":
-        """Listen; raise OSError where the port is taken."""
+        """Listen; raise ValueError where the port is taken."""
         async with contextlib.AsyncExitStack() as stack:
-            plain = [
-                self._listen(stack, self._first_port if number == 0 else 0) for number in range(self._lanes_wanted)
-            ]
+            plain = [self._listen_first(stack), *(self._listen(stack, 0) for _ in range(self._lanes_wanted - 1))]
             encrypted = [self._listen(stack, 0) for _ in range(self._lanes_wanted)]
             tls = stack.enter_context(tls_of(msgspec.structs.replace(self.settings, tls=True)))
             assert tls is not None
@@ -134,7 +132,8 @@ class Arena:
         return key, self.twin.worlds.open(key)
 
     def close_world(self, world: World) -> None:
-        """Forget a world, and its seed."""
+        """Forget a world, its seed, and whatever its client may do still."""
+        self.app.forget(world.name)
         self._seeds.pop(world.name, None)
         if not world.closed:
             self.twin.reset(world)
@@ -144,6 +143,15 @@ class Arena:
         wire = WireLog()
         self.app.logs[lane.port] = self.app.logs[lane.tls_port] = wire
         return wire
+
+    def _listen_first(self, stack: contextlib.AsyncExitStack) -> socket.socket:
+        try:
+            return self._listen(stack, self._first_port)
+        except OSError as error:
+            reason = (
+                f"cannot listen on port {self._first_port}: {error.strerror or error}; leave --port out for a free one"
+            )
+            raise ValueError(reason) from None
 
     @staticmethod
     def _listen(stack: contextlib.AsyncExitStack, port: int) -> socket.socket:

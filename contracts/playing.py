@@ -84,7 +84,7 @@ class _Playing:
             attempts=[each for each in entries if isinstance(each, Attempt)],
             posted=self._posted(posted_before),
             strangers=self._strangers(),
-            log=b"\n".join(ending.log for ending in endings),
+            log=b"\n".join(part for each in seen for part in (each.ending.log, self.driver.printed(each.job))),
             declared=self.declared,
             finals=finals_of(arena.twin),
             fills=fills,
