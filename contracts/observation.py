@@ -61,6 +61,8 @@ class Session(msgspec.Struct, frozen=True):
     fills: Mapping[str, str]
     profile: str
     virtual: bool = False
+    # Where in a body the client's own id of its job stands.
+    external_pointers: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:

@@ -13,7 +13,16 @@ from contracts.jobs import Job
 from contracts.observation import JobSeen, Session
 from contracts.relay import Posted
 from contracts.sightings import role_of, told_by
-from contracts.stage import fills_of, finals_of, jobs_of, limit_seconds, quiet_seconds, scenario_source, tag_of
+from contracts.stage import (
+    external_pointers_of,
+    fills_of,
+    finals_of,
+    jobs_of,
+    limit_seconds,
+    quiet_seconds,
+    scenario_source,
+    tag_of,
+)
 from contracts.strangers import Shown
 from contracts.wire import Sighting, WireLog
 from mock_server.exchange import Exchange
@@ -87,6 +96,7 @@ class _Playing:
             log=b"\n".join(part for each in seen for part in (each.ending.log, self.driver.printed(each.job))),
             declared=self.declared,
             finals=finals_of(arena.twin),
+            external_pointers=external_pointers_of(arena.twin),
             fills=fills,
             profile=arena.twin.program.profile.name,
         )

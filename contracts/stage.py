@@ -104,6 +104,12 @@ def finals_of(twin: Twin) -> dict[str, Final | None]:
     return {name: status.final for each in types for name, status in each.lifecycle.statuses.items()}
 
 
+def external_pointers_of(twin: Twin) -> frozenset[str]:
+    """Return where in a body a client's own id of its job stands, for each type of task that has one."""
+    types = twin.program.spec.task_types.values()
+    return frozenset(each.external_id.partition("#")[2] for each in types if each.external_id is not None)
+
+
 def scenario_source(source: Mapping[str, Any], fills: Mapping[str, str]) -> dict[str, Any]:
     """Return a scenario of the catalogue, as one defines it, with what may be filled in as its parameters."""
     known = {name: {"default": value} for name, value in fills.items()}

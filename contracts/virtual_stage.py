@@ -23,7 +23,16 @@ from contracts.drivers.base import Declared, Ending
 from contracts.drivers.in_process import Client, crashed, ending_of, is_async
 from contracts.jobs import Job
 from contracts.observation import JobSeen, Session
-from contracts.stage import fills_of, finals_of, jobs_of, limit_seconds, quiet_seconds, scenario_source, tag_of
+from contracts.stage import (
+    external_pointers_of,
+    fills_of,
+    finals_of,
+    jobs_of,
+    limit_seconds,
+    quiet_seconds,
+    scenario_source,
+    tag_of,
+)
 from contracts.strangers import Shown
 from contracts.virtual_loop import Stopped
 from contracts.virtual_twin import VirtualTwin
@@ -105,6 +114,7 @@ class _Playing:
             + b"\n".join(each.log for each in endings),
             declared=declared,
             finals=finals_of(self.twin.twin),
+            external_pointers=external_pointers_of(self.twin.twin),
             fills=fills,
             profile=self.twin.twin.program.profile.name,
             virtual=True,

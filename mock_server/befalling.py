@@ -8,8 +8,11 @@ from typing import Any
 
 import msgspec
 
+from mock_server import retry_after
+from mock_server.clock import Clock
 from mock_server.exchange import Incoming, Reply, Wire
 from mock_server.faults import Around
+from mock_server.faults.base import answered
 from mock_server.scenarios import Happening, Scenario
 from mock_server.worlds import World
 
@@ -65,6 +68,15 @@ def befall(world: World, scenario: Scenario, role: str, task: str, now_ms: int) 
         return None
     delay_ms = latency(world.chances.of(f"latency/{role}")()) if latency is not None else 0
     return Befallen(scenario, role, happening, attempt, delay_ms)
+
+
+def restated(reply: Reply, happening: Happening, clock: Clock) -> Reply:
+    """Return the reply with the status, and the word when to come back, that its refusal has in the scenario."""
+    reply = answered(reply, happening.status, reply.body)
+    if happening.retry_after is None:
+        return reply
+    others = [header for header in reply.headers if header[0] != retry_after.HEADER]
+    return msgspec.structs.replace(reply, headers=(*others, happening.retry_after.header(clock.date_ms)))
 
 
 def spoiled(reply: Reply, befallen: Befallen, around: Around) -> Reply:

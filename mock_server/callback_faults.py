@@ -12,7 +12,7 @@ import msgspec
 # What a callback can suffer. The arguments of each are in fixtures/schemas/scenario.schema.json.
 CALLBACK_FAULTS = (
     "lost", "duplicate", "reorder", "late", "early", "stale", "forged", "bad-signature", "missing-signature",
-    "stale-timestamp", "rewritten", "truncated", "wrong-content-type", "slow-send",
+    "two-signatures", "stale-timestamp", "unknown-fields", "rewritten", "truncated", "wrong-content-type", "slow-send",
 )  # fmt: skip
 
 
@@ -29,9 +29,10 @@ class Spoiling(msgspec.Struct, frozen=True, gc=False):
     """What one delivery suffers, in each of its attempts: the names of the faults, and how each goes.
 
     `message` is the id that is sent, where it is that of another delivery. A forged one tells of a success, of the
-    task `task_id` and with its result at `media_url` where these are said. One that is `rewritten` is the same JSON in
-    other spelling. `age_ms` is how old its signature is. Of
-    the body so many bytes are sent (None: all, -1: half), `drip_bytes` at a time, `drip_ms` apart.
+    task `task_id` and with its result at `media_url` where these are said. One with `unknown_fields` has members that
+    nobody knows; one that is `rewritten` is the same JSON in other spelling. `two` signatures are a wrong one and the
+    right one. `age_ms` is how old its signature is. Of the body so many bytes are sent (None: all, -1: half),
+    `drip_bytes` at a time, `drip_ms` apart.
     """
 
     faults: tuple[str, ...] = ()
@@ -39,8 +40,9 @@ class Spoiling(msgspec.Struct, frozen=True, gc=False):
     status: str = ""
     task_id: str = ""
     media_url: str = ""
-    signature: Literal["usual", "right", "wrong", "none"] = "usual"
+    signature: Literal["usual", "right", "wrong", "two", "none"] = "usual"
     age_ms: int = 0
+    unknown_fields: bool = False
     rewritten: bool = False
     content_type: str = ""
     body_bytes: int | None = None

@@ -3,20 +3,20 @@
 Every attempt of a delivery sends the same body; only the time in the signature is that of the attempt.
 """
 
-import json
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import msgspec
 
 from mock_server import __version__
 from mock_server.callback_faults import Spoiling
+from mock_server.faults.places import with_unknown
 from mock_server.lifecycle import Plan, Step
 from mock_server.outbox import Delivery
 from mock_server.post import Manner
 from mock_server.program import Program
 from mock_server.reply import Scene
+from mock_server.respelling import respelled
 from mock_server.scenarios import Scenario
 from mock_server.signature import Signing
 from mock_server.task import Task
@@ -58,8 +58,10 @@ class Messages:
         template = self._program.replies[delivery.task.type].callbacks[scenario.dialect or self._program.dialect]
         body = template.render(self._scene(delivery, world_tag))
         spoiling = delivery.spoiling or _USUAL
+        if spoiling.unknown_fields:
+            body = msgspec.json.encode(with_unknown(msgspec.json.decode(body)))
         if spoiling.rewritten:
-            body = _rewritten(body)
+            body = respelled(body)
         headers = {"content-type": spoiling.content_type or _CONTENT_TYPE, "user-agent": _USER_AGENT}
         headers |= self._signature(delivery.message, body, spoiling, scenario)
         return Message(body, headers, _manner(spoiling, len(body)))
@@ -78,7 +80,7 @@ class Messages:
         signed = scenario.callbacks.signed
         usually = not self._signing.derived if signed is None else signed
         # A wrong signature, or an old one, is sent where else none would be; but a forger need not bother.
-        asked = spoiling.signature in ("right", "wrong") and "forged" not in spoiling.faults
+        asked = spoiling.signature in ("right", "wrong", "two") and "forged" not in spoiling.faults
         if spoiling.signature == "none" or not (usually or asked):
             return {}
         if self._signing.derived and not self._secret_told:
@@ -87,19 +89,11 @@ class Messages:
                 "callbacks are signed with %s, which belongs to the seed; --callback-secret sets another (told once)",
                 self._signing.secret,
             )
+        seconds = int(self._wall_seconds()) - spoiling.age_ms // 1_000
+        if spoiling.signature == "two":
+            return self._signing.both_headers(message, seconds, body)
         signer = self._signing.wrong if spoiling.signature == "wrong" else self._signing.right
-        return signer.headers(message, int(self._wall_seconds()) - spoiling.age_ms // 1_000, body)
-
-
-def _rewritten(body: bytes) -> bytes:
-    """Return the same JSON as nobody usually writes it: keys backwards, spaces before colons, a member a line."""
-
-    def backwards(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: backwards(value[key]) for key in reversed(value)}
-        return list(map(backwards, value)) if isinstance(value, list) else value
-
-    return json.dumps(backwards(json.loads(body)), indent=1, separators=(" ,", " : ")).encode()
+        return signer.headers(message, seconds, body)
 
 
 def _as_if(task: Task, steps: list[Step]) -> Task:

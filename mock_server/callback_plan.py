@@ -132,10 +132,20 @@ def _missing_signature(delivery: Delivery, fault: CallbackFault, case: Case) -> 
     return [_spoiled(delivery, fault, signature="none")]
 
 
+def _two_signatures(delivery: Delivery, fault: CallbackFault, case: Case) -> list[Delivery]:
+    """Whoever forges one does not know the right secret, and no second signature makes up for it."""
+    signature = {} if delivery.suffers("forged") else {"signature": "two"}
+    return [_spoiled(delivery, fault, **signature)]
+
+
 def _stale_timestamp(delivery: Delivery, fault: CallbackFault, case: Case) -> list[Delivery]:
     usual = delivery.spoiling is None or delivery.spoiling.signature == "usual"
     signature = {"signature": "right"} if usual else {}
     return [_spoiled(delivery, fault, age_ms=fault.arguments.get("by", OLD_MS), **signature)]
+
+
+def _unknown_fields(delivery: Delivery, fault: CallbackFault, case: Case) -> list[Delivery]:
+    return [_spoiled(delivery, fault, unknown_fields=True)]
 
 
 def _rewritten(delivery: Delivery, fault: CallbackFault, case: Case) -> list[Delivery]:
@@ -228,7 +238,9 @@ _FAULTS: Mapping[str, Fault] = {
     "forged": _forged,
     "bad-signature": _of_each(_bad_signature),
     "missing-signature": _of_each(_missing_signature),
+    "two-signatures": _of_each(_two_signatures),
     "stale-timestamp": _of_each(_stale_timestamp),
+    "unknown-fields": _of_each(_unknown_fields),
     "rewritten": _of_each(_rewritten),
     "truncated": _of_each(_truncated),
     "wrong-content-type": _of_each(_wrong_content_type),

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from mock_server.auth import Auth
-from mock_server.befalling import Befallen, around, befall, spoiled
+from mock_server.befalling import Befallen, around, befall, restated, spoiled
 from mock_server.bodies import Bodies
 from mock_server.callback_plan import Case, first_of, plan_deliveries
 from mock_server.choosing import Chooser
@@ -333,8 +333,8 @@ class Endpoint:
         assert head.compiled is not None
         told = {"journal": world.journal.next_number, **(answer.explanation or {}), **befallen.told}
         own = tuple(header for header in answer.reply.headers if header[0] != HEADER)
-        status = befallen.happening.status or answer.reply.status
-        reply = msgspec.structs.replace(answer.reply, status=status, headers=(*own, *self._headers(told)))
+        reply = msgspec.structs.replace(answer.reply, headers=(*own, *self._headers(told)))
+        reply = restated(reply, befallen.happening, world.clock)
         template = head.compiled.replies[befallen.scenario.dialect or self._dialect]
         places = template.places("$task.status")
         reply = spoiled(reply, befallen, around(world, befallen.role, incoming, places, head.base_url))

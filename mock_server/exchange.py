@@ -6,6 +6,9 @@ import msgspec
 
 Headers = list[tuple[bytes, bytes]]
 
+# In the head of a reply: the connection ends behind it.
+CLOSING = (b"connection", b"close")
+
 
 class Incoming(msgspec.Struct, frozen=True, gc=False):
     """One request. `path` is as it came, not percent-decoded; header names are in lower case."""

@@ -7,11 +7,10 @@ for a whole window from then on: so a client that hammers is never let in.
 All of it is in the client's time: a client sleeps in real seconds, however fast the world's clock runs.
 """
 
-from email.utils import formatdate
-
 import msgspec
 
-from mock_server.clock import CLOCK_MS_MAX, Clock
+from mock_server import retry_after
+from mock_server.clock import Clock
 from mock_server.scenarios import Rate
 
 _SECOND_MS = 1_000
@@ -69,7 +68,6 @@ def _told(rate: Rate, wait_ms: int, clock: Clock) -> tuple[int, tuple[tuple[byte
     if rate.retry_after == "date":
         free_ms = clock.date_ms() + wait_ms
         wait_ms += -free_ms % _SECOND_MS
-        seconds = min(-(-free_ms // _SECOND_MS), CLOCK_MS_MAX // _SECOND_MS)
-        return wait_ms, ((b"retry-after", formatdate(seconds, usegmt=True).encode("ascii")),)
+        return wait_ms, (retry_after.at(free_ms),)
     wait_ms += -wait_ms % _SECOND_MS
-    return wait_ms, ((b"retry-after", b"%d" % (wait_ms // _SECOND_MS)),)
+    return wait_ms, (retry_after.within(wait_ms),)

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from mock_server import retry_after
 from mock_server.callback_faults import CALLBACK_FAULTS, CallbackFault
 from mock_server.durations import parse_duration_ms, parse_range_ms
 from mock_server.faults import FAULTS, Fault
@@ -81,6 +82,10 @@ def _happening(item: Mapping[str, Any], place: Pointer, roles: Iterable[str], sp
     faults = _faults(item.get("fault", []), (*place, "fault"), _statuses(spec))
     if problem is None and not faults and "latency" not in item:
         raise ScenarioError(place, "does nothing: name a problem, a fault or a latency")
+    if "retry-after" in item and problem is None and all(each.name != "http-error" for each in faults):
+        raise ScenarioError(
+            (*place, "retry-after"), "is that of a refusal: name a problem or the fault http-error beside it"
+        )
     then = item.get("then")
     if then is not None and "submit" not in roles:
         raise ScenarioError((*place, "then"), f"is about submits; this is about {', '.join(sorted(roles))}")
@@ -95,6 +100,9 @@ def _happening(item: Mapping[str, Any], place: Pointer, roles: Iterable[str], sp
         problem=problem,
         message=item.get("message", ""),
         status=item.get("status"),
+        retry_after=_made(retry_after.make, item["retry-after"], (*place, "retry-after"))
+        if "retry-after" in item
+        else None,
         faults=faults,
         latency=_latency(item["latency"], (*place, "latency")) if "latency" in item else None,
         stores=stores,

@@ -19,6 +19,7 @@ from mock_server.callback_faults import CallbackFault
 from mock_server.faults import Fault
 from mock_server.faults.latency import Latency
 from mock_server.lifecycle import Way
+from mock_server.retry_after import RetryAfter
 from mock_server.roles import ROLES
 
 
@@ -26,12 +27,13 @@ class Happening(msgspec.Struct, frozen=True):
     """What befalls a request: it is refused with a problem, its reply is spoiled by faults, it takes long.
 
     With a `chance` below 1 it may come to nothing. `stores` tells whether a submit creates its task. A refusal has a
-    `message` and an HTTP `status` of its own where they are not the problem's.
+    `message` and an HTTP `status` of its own where they are not the problem's; it may say when to come back.
     """
 
     problem: str | None = None
     message: str = ""
     status: int | None = None
+    retry_after: RetryAfter | None = None
     faults: tuple[Fault, ...] = ()
     latency: Latency | None = None
     stores: bool = True

@@ -14,7 +14,7 @@ from http import HTTPStatus
 import msgspec
 
 from mock_server.clock import Booked, Clock
-from mock_server.exchange import Reply, Wire
+from mock_server.exchange import CLOSING, Reply, Wire
 
 log = logging.getLogger("omnimock")
 
@@ -151,8 +151,8 @@ def rendered(
         return b"", b""
     framing = (b"transfer-encoding", b"chunked") if wire.chunked else (b"content-length", b"%d" % len(reply.body))
     headers = [*usual, (b"content-type", reply.content_type), framing, *reply.headers]
-    if not keep_alive:
-        headers.append((b"connection", b"close"))
+    if not keep_alive and CLOSING not in reply.headers:
+        headers.append(CLOSING)
     head = b"".join([_status_line(reply.status), *[b"%s: %s\r\n" % header for header in headers], b"\r\n"])
     if not with_body:
         return head, b""

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+_SIGNATURE = "webhook-signature"
 _SECRET = re.compile(r"whsec_(?:[A-Za-z0-9+/]{4}){5,}(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=?|[A-Za-z0-9+/]{2}(?:==)?)")
 
 
@@ -29,7 +30,7 @@ class Signer:
         return {
             "webhook-id": delivery_id,
             "webhook-timestamp": str(unix_seconds),
-            "webhook-signature": self._sign(delivery_id, moment, body.decode()),
+            _SIGNATURE: self._sign(delivery_id, moment, body.decode()),
         }
 
 
@@ -61,6 +62,11 @@ class Signing:
         if self._wrong is None:
             self._wrong = Signer(self._wrong_secret)
         return self._wrong
+
+    def both_headers(self, delivery_id: str, unix_seconds: int, body: bytes) -> dict[str, str]:
+        """Return the headers with two signatures, the right one last: as while a secret is replaced by another."""
+        wrong, right = (each.headers(delivery_id, unix_seconds, body) for each in (self.wrong, self.right))
+        return {**right, _SIGNATURE: f"{wrong[_SIGNATURE]} {right[_SIGNATURE]}"}
 
 
 def derived_secret(seed: int, use: str) -> str:

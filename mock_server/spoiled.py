@@ -1,7 +1,8 @@
 """Sends a spoiled reply through ASGI, as far as ASGI goes, and past it where the server hands over its transport.
 
-ASGI can be late and slow. It cannot reset a connection or promise more than it sends: a server does that for which
-`scope["extensions"]` has the transport, as with the protocol classes here. `TwinProtocol` needs none of this.
+ASGI can be late and slow, and end a connection where the head says so. It cannot reset one, or promise more than it
+sends: a server does that for which `scope["extensions"]` has the transport, as with the protocol classes here.
+`TwinProtocol` needs none of this.
 
     uvicorn.Config(App(twin), http=H11WithTransport)
 """
@@ -14,7 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mock_server.clock import Clock
-from mock_server.exchange import Reply, Wire
+from mock_server.exchange import CLOSING, Reply, Wire
 from mock_server.sending import HELD_SECONDS_MAX, Held, Sending, rendered
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ async def send_spoiled(
     transport: asyncio.Transport | None = scope.get("extensions", {}).get(TRANSPORT)
     try:
         async with asyncio.timeout(seconds_max):
-            if _within_asgi(wire):
+            if _within_asgi(reply, wire):
                 return await _through_asgi(receive, send, reply, wire, clock)
             if transport is None:
                 return await _through_asgi(receive, send, reply, _without_transport(wire), clock)
@@ -83,8 +84,10 @@ async def send_spoiled(
         held.give()
 
 
-def _within_asgi(wire: Wire) -> bool:
-    return wire.end == "keep" and wire.raw is None and wire.head and wire.body_bytes is None
+def _within_asgi(reply: Reply, wire: Wire) -> bool:
+    """A server closes behind a reply by itself where the head says so."""
+    whole = wire.raw is None and wire.head and wire.body_bytes is None
+    return whole and (wire.end == "keep" or (wire.end == "close" and CLOSING in reply.headers))
 
 
 def _without_transport(wire: Wire) -> Wire:

@@ -91,7 +91,7 @@ def make_twin(
 
     `real_ns` is what the journals take for real time. `post` makes what callbacks are sent with; usually that is
     aiohttp. `callback_refusal` says why callbacks to an address will not be sent, or nothing; usually the guard does.
-    `seed_of` tells the seed of a key's world, where it is not the same for all.
+    `seed_of` returns the seed of a world by its key (of a JWT, its `iss`); usually that is the settings' own, for all.
     """
     refusal = functools.lru_cache(_REFUSALS_KEPT)(
         callback_refusal or functools.partial(guard.refusal, allowed_hosts=settings.callback_allow)
@@ -105,7 +105,8 @@ def make_twin(
     def make_world(name: str) -> World:
         return World(
             name,
-            seed=seed_of(name) if seed_of is not None else settings.seed,
+            # What has no key has no world; it is kept under the empty name.
+            seed=seed_of(name) if seed_of is not None and name else settings.seed,
             clock=clock(),
             task_types=task_types,
             concurrency=settings.concurrency,

@@ -32,18 +32,25 @@ latencies = (
     | st.just({"percentiles": {"50": "100ms", "90": "1s", "99.9": "3s"}})
 )
 
+retry_afters = (
+    st.sampled_from(["0s", "2s", "1500ms"])
+    | st.sampled_from(["0s", "3s"]).map(lambda wait: {"date": wait})
+    | st.sampled_from(["0", "-5", "soon", "Wed, 21 Oct 2015 07:28:00 GMT"]).map(lambda text: {"text": text})
+)
+
 # What may stand behind each fault's name; None is the name alone.
 FAULT_ARGUMENTS: Mapping[str, st.SearchStrategy[Any]] = {
     "http-error": st.sampled_from([None, 502, {"status": 404, "body": "no"}]),
     "wrong-shape": st.sampled_from(
         [None, {"as": "null"}, {"as": "missing"}, {"as": "extra"}, {"at": "/code", "value": 7}]
     ),
+    "rewritten": st.none(),
     "malformed-json": st.sampled_from([None, {"how": "cut"}, {"how": "two-documents"}]),
     "html-page": st.sampled_from([None, 502]),
     "empty-body": st.sampled_from([None, 200]),
     "truncated-body": st.sampled_from([None, {"how": "cut-chunk"}, {"after-bytes": 3}]),
     "reset": st.sampled_from([None, "before", "inside"]),
-    "close": st.none(),
+    "close": st.sampled_from([None, "after", {"when": "announced"}]),
     "drip": st.sampled_from([None, "10ms", {"every": "10ms", "bytes": 4}]),
     "hang": st.sampled_from([None, "1s"]),
     "garbage": st.sampled_from([None, {"bytes": 9}]),
@@ -61,7 +68,9 @@ CALLBACK_FAULT_ARGUMENTS: Mapping[str, Sources] = {
     "forged": st.fixed_dictionaries({}, optional={"how": st.sampled_from(["unknown-task", "attacker-url"])}),
     "bad-signature": st.just({}),
     "missing-signature": st.just({}),
+    "two-signatures": st.just({}),
     "stale-timestamp": st.fixed_dictionaries({}, optional={"by": lasting}),
+    "unknown-fields": st.just({}),
     "rewritten": st.just({}),
     "truncated": st.fixed_dictionaries({}, optional={"after-bytes": st.integers(0, 9)}),
     "wrong-content-type": st.fixed_dictionaries({}, optional={"content-type": st.just("text/plain")}),
@@ -113,9 +122,19 @@ def happenings(draw: st.DrawFn, spec: Spec, roles: Sequence[str]) -> Source:
         fitting = [name for name in FAULTS if _fits(name, roles, succeeds=succeeds)]
         drawn = draw(st.lists(_faults(fitting), min_size=1, max_size=2))
         happening["fault"] = drawn[0] if len(drawn) == 1 else drawn
+    if _refuses(happening) and draw(st.booleans()):
+        happening["retry-after"] = draw(retry_afters)
     if draw(st.booleans()):
         happening["chance"] = draw(chances)
     return happening
+
+
+def _refuses(happening: Source) -> bool:
+    """Tell whether it can say when to come back."""
+    fault = happening.get("fault", [])
+    faults = fault if isinstance(fault, list) else [fault]
+    names = [next(iter(each)) if isinstance(each, dict) else each for each in faults]
+    return "problem" in happening or "http-error" in names
 
 
 def _kind(kind: str, spec: Spec) -> st.SearchStrategy[Any]:

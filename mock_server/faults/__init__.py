@@ -30,6 +30,7 @@ FAULTS: Mapping[str, Callable[[Any], Fault]] = {
     for name in (
         "http-error",
         "wrong-shape",
+        "rewritten",
         "malformed-json",
         "html-page",
         "empty-body",

@@ -5,6 +5,9 @@ from typing import Any
 
 from mock_server.pointers import Path
 
+# A member that no spec has.
+UNKNOWN = {"unheard_of": {"since": "today", "values": [1, None, "three"]}}
+
 
 def places_in(value: Any, path: Path = ()) -> list[Path]:
     """Return the path of everything in a value, the whole first."""
@@ -35,3 +38,10 @@ def without(value: Any, path: Path) -> Any:
         return copy
 
     return placed(value, tuple(above), taken)
+
+
+def with_unknown(value: Any) -> Any:
+    """Return the value with a member that nobody knows in each of its objects."""
+    if isinstance(value, dict):
+        return {key: with_unknown(each) for key, each in value.items()} | UNKNOWN
+    return list(map(with_unknown, value)) if isinstance(value, list) else value

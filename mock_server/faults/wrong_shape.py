@@ -7,10 +7,8 @@ import msgspec
 
 from mock_server.exchange import Reply
 from mock_server.faults.base import Around, Fault, answered
-from mock_server.faults.places import placed, places_in, without
+from mock_server.faults.places import UNKNOWN, placed, places_in, without
 from mock_server.pointers import Path, find, parse
-
-_UNKNOWN = {"unheard_of": {"since": "today", "values": [1, None, "three"]}}
 
 
 def make(arguments: Any) -> Fault:
@@ -84,7 +82,7 @@ def _changed(value: Any, path: Path, kind: str) -> Any:
     if kind == "missing":
         return without(value, path)
     if kind == "extra":
-        return placed(value, path, lambda there: {**there, **_UNKNOWN})
+        return placed(value, path, lambda there: {**there, **UNKNOWN})
     return placed(value, path, _KINDS[kind])
 
 

@@ -55,6 +55,7 @@ ROWS = [
     Row({"http-error": 503}),
     Row({"wrong-shape": {"at": "/data/task_status", "as": "missing"}}, "/data/task_status"),
     Row({"wrong-shape": {"at": "/data", "as": "array"}}, "/data/task_status"),
+    Row("rewritten", "/data/task_status"),
     *(
         Row({"malformed-json": {"how": how}})
         for how in ("cut", "trailing-comma", "single-quotes", "nan", "two-documents")
@@ -68,6 +69,8 @@ ROWS = [
     Row({"reset": "before"}),
     Row({"reset": "inside"}),
     Row("close"),
+    Row({"close": "after"}, "/data/task_status"),
+    Row({"close": "announced"}, "/data/task_status"),
     Row({"drip": {"every": "1ms", "bytes": 20}}, "/data/task_status"),
     Row("hang", hangs=True),
     Row({"hang": "10ms"}),

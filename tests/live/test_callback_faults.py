@@ -1,9 +1,11 @@
 """Callback faults over real sockets: what a receiver sees of each, and what the journal says of it."""
 
 import base64
+import dataclasses
 import json
 import socket
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,9 @@ STORIES: dict[str, dict[str, Any]] = {
     "forged-url": {"faults": [{"forged": {"how": "attacker-url", "url": "http://evil.invalid/x.mp4"}}]},
     "ill-signed": {"faults": [{"bad-signature": {"on": ["processing"]}}]},
     "unsigned": {"faults": [{"missing-signature": {"on": ["processing"]}}]},
+    "twice-signed": {"faults": [{"two-signatures": {"on": ["processing"]}}]},
+    "twice-signed-forgery": {"faults": ["forged", "two-signatures"]},
+    "more-fields": {"faults": ["unknown-fields"]},
     "old-signature": {"faults": [{"stale-timestamp": {"by": "1h", "on": ["processing"]}}]},
     "cut": {"faults": [{"truncated": {"on": ["processing"]}}], "retries": ["1s"]},
     "cut-at-once": {"faults": [{"truncated": {"after-bytes": 0, "on": ["processing"]}}], "retries": []},
@@ -240,6 +245,39 @@ def test_an_ill_signed_one_looks_like_the_others(client: Client, receiver: Recei
 def test_an_unsigned_one_has_no_header_of_a_signature(client: Client, receiver: Receiver) -> None:
     _, second, _ = came(client, receiver, "unsigned", 3)
     assert not [name for name in second.headers if name.startswith("webhook-")]
+
+
+def test_two_signatures_are_another_one_and_the_right_one(client: Client, receiver: Receiver) -> None:
+    first, second, _ = came(client, receiver, "twice-signed", 3)
+    assert good(second)
+    assert first.headers.keys() == second.headers.keys()
+    each_alone = [{"webhook-signature": each} for each in second.headers["webhook-signature"].split(" ")]
+    alone = [dataclasses.replace(second, headers={**second.headers, **each}) for each in each_alone]
+    assert [good(each) for each in alone] == [False, True]
+
+
+def test_no_second_signature_makes_a_forged_one_good(client: Client, receiver: Receiver) -> None:
+    received = came(client, receiver, "twice-signed-forgery", 4)
+    assert sorted((good(each), " " in each.headers["webhook-signature"]) for each in received) == [
+        (False, False),
+        *[(True, True)] * 3,
+    ]
+
+
+def test_what_nobody_knows_is_in_every_object_and_well_signed(client: Client, receiver: Receiver) -> None:
+    def objects(value: Any) -> Iterator[dict[str, Any]]:
+        if isinstance(value, dict):
+            yield value
+        for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+            yield from objects(each)
+
+    received = came(client, receiver, "more-fields", 3)
+    assert statuses(received) == ["submitted", "processing", "succeed"]
+    assert all(good(each) for each in received)
+    for each in received:
+        known = [one for one in objects(each.json) if "since" not in one]
+        assert all("unheard_of" in one for one in known)
+    assert received[2].json["task_result"]["videos"][0]["unheard_of"]
 
 
 def test_an_old_signature_fits_its_own_time(client: Client, receiver: Receiver) -> None:

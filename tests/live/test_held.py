@@ -116,6 +116,42 @@ async def test_a_client_that_was_left_has_not_given_up(twin: Twin, kind: Any, fa
     assert [each.gave_up_after_ms for each in talk.entries] == [None]
 
 
+@pytest.mark.parametrize("kind", [*KEPT_KINDS, HttpToolsProtocol])
+@pytest.mark.parametrize("when", ["after", "announced"])
+async def test_a_connection_may_be_closed_behind_a_whole_reply(twin: Twin, kind: Any, when: str) -> None:
+    talk = Talk(twin, kind, submit=["normal", {"fault": {"close": when}}])
+    await talk.send(submission())
+    assert not talk.transport.is_closing()
+    await talk.send(submission())
+    assert talk.statuses == [200, 200]
+    # Without its transport a server cannot close what it did not announce.
+    assert talk.transport.closed == (when == "announced" or kind is not HttpToolsProtocol)
+    assert talk.transport.written.lower().count(b"connection: close\r\n") == (when == "announced")
+    await talk.leave()
+    assert [each.gave_up_after_ms for each in talk.entries] == [None, None]
+
+
+@pytest.mark.parametrize("kind", KEPT_KINDS)
+async def test_a_last_request_is_told_once_that_the_connection_ends(twin: Twin, kind: Any) -> None:
+    talk = Talk(twin, kind, submit=[{"fault": {"close": "announced"}}])
+    await talk.send(submission().replace(b"content-type", b"connection: close\r\ncontent-type"))
+    assert talk.transport.written.lower().count(b"connection: close\r\n") == 1
+    assert talk.transport.closed
+
+
+@pytest.mark.parametrize("kind", KEPT_KINDS)
+async def test_a_refusal_says_when_to_come_back_whatever_its_status(twin: Twin, kind: Any) -> None:
+    """Of 204 and 304 there is no body, so what comes behind on the connection is read."""
+    statuses = [200, 204, 304, 404, 503, 599]
+    refusal = {"problem": "maintenance", "retry-after": "2s"}
+    talk = Talk(twin, kind, submit=[{**refusal, "status": each} for each in statuses])
+    for _ in statuses:
+        await talk.send(submission())
+    assert talk.statuses == statuses
+    assert talk.transport.written.lower().count(b"retry-after: 2\r\n") == len(statuses)
+    assert talk.transport.written.lower().count(b"x-mock-explanation: ") == len(statuses)
+
+
 async def test_requests_behind_a_late_reply_are_answered_in_turn(twin: Twin) -> None:
     talk = Talk(twin, submit=[{"latency": "5s"}, "normal", {"latency": "1s"}])
     await talk.send(submission() + submission() + LIST)

@@ -70,6 +70,49 @@ def test_an_unknown_status_stands_in_a_list_too(caller: Caller) -> None:
     assert [each["task_status"] for each in caller.listed()] == ["archived", "archived"]
 
 
+def retry_after(reply: Reply) -> list[bytes]:
+    return [value for name, value in reply.headers if name == b"retry-after"]
+
+
+@pytest.mark.parametrize(
+    ("said", "header"),
+    [
+        ("2s", b"2"),
+        ("1001ms", b"2"),
+        ("0s", b"0"),
+        ({"date": "3s"}, b"Thu, 01 Jan 2026 00:00:03 GMT"),
+        ({"date": "3001ms"}, b"Thu, 01 Jan 2026 00:00:04 GMT"),
+        ({"text": "abc"}, b"abc"),
+        ({"text": "-5"}, b"-5"),
+    ],
+)
+def test_a_refusal_says_when_to_come_back(caller: Caller, said: Any, header: bytes) -> None:
+    problem = {"problem": "maintenance"}
+    refusals: Any = [problem, {"fault": {"http-error": 503}}, {**problem, "status": 200}]
+    armed(caller, submit=[{**each, "retry-after": said} for each in refusals])
+    replies = [caller.submit() for _ in refusals]
+    assert [each.status for each in replies] == [503, 503, 200]
+    assert [retry_after(each) for each in replies] == [[header]] * 3
+    assert retry_after(caller.submit()) == []
+
+
+def test_an_outage_says_when_to_come_back(caller: Caller) -> None:
+    armed(caller, outages=[{"problem": "maintenance", "retry-after": "2s"}])
+    assert [retry_after(caller.submit()), retry_after(caller.query("nobody"))] == [[b"2"]] * 2
+
+
+def test_when_to_come_back_is_told_once_where_a_rate_tells_it_too(caller: Caller) -> None:
+    gateway = {"fault": {"http-error": 503}, "retry-after": "7s", "times": "always"}
+    armed(caller, submit=[gateway], capacity={"rate": {"requests": 1, "per": "1s"}})
+    assert [retry_after(caller.submit()) for _ in range(2)] == [[b"7"]] * 2
+
+
+@pytest.mark.parametrize("status", range(200, 600))
+def test_a_refusal_may_have_any_status(caller: Caller, status: int) -> None:
+    reply = armed(caller, submit=[{"problem": "maintenance", "status": status}]).submit()
+    assert (reply.status, bool(reply.body)) == (status, status not in (204, 304))
+
+
 def test_a_fault_befalls_a_refusal_as_well(caller: Caller) -> None:
     reply = armed(caller, submit=[{"problem": "maintenance", "fault": "html-page"}]).submit()
     assert reply.status == 503

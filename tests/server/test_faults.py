@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -10,14 +11,18 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mock_server.exchange import Incoming, Reply, Wire
+from mock_server.exchange import CLOSING, Incoming, Reply, Wire
 from mock_server.faults import FAULTS, Around
 from mock_server.faults.places import places_in
 from mock_server.pointers import MISSING, join, lookup, parse
 from mock_server.resources import resource
+from mock_server.respelling import strange
 
 HEADERS = ((b"x-mock-explanation", b'{"journal":1}'),)
-GOOD = b'{"code":0,"data":{"task_id":"8157","task_status":"succeed","videos":[{"url":"a"},{"url":"b"}],"ok":true}}'
+GOOD = (
+    b'{"code":0,"data":{"task_id":"8157","task_status":"succeed","videos":[{"url":"a"},{"url":"b"}],'
+    b'"one":[1],"ok":true}}'
+)
 SCHEMA = json.loads(resource("fixtures/schemas/scenario.schema.json").read_text(encoding="utf-8"))["$defs"]["fault"]
 FAMILIES: dict[str, Any] = SCHEMA["anyOf"][-1]["properties"]
 
@@ -76,12 +81,13 @@ def test_a_fault_has_the_name_under_which_it_is_found(family: str) -> None:
 ARGUMENTS: dict[str, dict[str, tuple[Any, Any]]] = {
     "http-error": {"status": (500, 503), "body": ("a", "b"), "content-type": ("text/html", "text/plain")},
     "wrong-shape": {"at": ("/code", "/data"), "as": ("null", "array"), "value": ("0%", 0)},
+    "rewritten": {},
     "malformed-json": {"how": ("nan", "cut")},
     "html-page": {"status": (200, 502)},
     "empty-body": {"status": (200, 204)},
     "truncated-body": {"how": ("short-length", "cut-chunk"), "after-bytes": (1, 2)},
     "reset": {"when": ("before", "inside")},
-    "close": {},
+    "close": {"when": ("before", "after")},
     "drip": {"every": ("1ms", "2ms"), "bytes": (1, 2)},
     "hang": {"for": ("1s", "2s")},
     "garbage": {"bytes": (10, 20)},
@@ -117,6 +123,7 @@ def test_every_argument_does_something(family: str, argument: str) -> None:
         ("html-page", 502, {"status": 502}),
         ("empty-body", 204, {"status": 204}),
         ("reset", "inside", {"when": "inside"}),
+        ("close", "after", {"when": "after"}),
         ("drip", "5ms", {"every": "5ms"}),
         ("hang", "5s", {"for": "5s"}),
         ("unknown-status", "archived", {"status": "archived"}),
@@ -265,6 +272,8 @@ def test_a_place_that_is_not_said_is_drawn_from_the_reply(body: bytes, seed: int
         ({"at": "/data/task_id", "value": "0%"}, "/data/task_id", "0%"),
         ({"at": "/data/videos/*/url", "value": 0}, "/data/videos", [{"url": 0}, {"url": 0}]),
         ({"at": "/data/nowhere", "value": "0%"}, "/data/task_id", "8157"),
+        ({"at": "/data/one/0", "as": "missing"}, "/data/one", []),
+        ({"at": "/data/task_id", "value": "https://a.test/b?c=d/e"}, "/data/task_id", "https://a.test/b?c=d/e"),
     ],
 )
 def test_examples_of_wrong_shapes(arguments: Any, place: str, there: Any) -> None:
@@ -272,9 +281,34 @@ def test_examples_of_wrong_shapes(arguments: Any, place: str, there: Any) -> Non
     assert lookup(body, parse(place)) == there
 
 
-@pytest.mark.parametrize("family", ["wrong-shape", "unknown-status"])
+@pytest.mark.parametrize("family", ["wrong-shape", "unknown-status", "rewritten"])
 def test_what_is_not_json_has_no_shape_to_spoil(family: str) -> None:
     assert spoil(family, None, b"<html>", 0, "/data/task_status").body == b"<html>"
+
+
+@given(body=bodies)
+def test_what_is_rewritten_is_the_same_json_in_other_bytes(body: bytes) -> None:
+    rewritten = spoil("rewritten", None, body).body
+    assert json.loads(rewritten) == json.loads(body)
+    assert rewritten != body
+
+
+def test_what_is_rewritten_is_written_as_nobody_does() -> None:
+    numbers = b'"at":1767225600000,"of":[1500,-20,7,0,1.5,true,null],"id":9007199254740993'
+    body = b"{%b,%b}" % (numbers, b'"a\\n\xc3\xa9":{"z":"Ab/1","y":{}}')
+    assert spoil("rewritten", None, body).body.decode("ascii") == (
+        "\n{\n"
+        ' "\\u0061\\n\\u00e9" : {\n  "\\u0079" : {} ,\n  "\\u007a" : "\\u0041\\u0062/1"\n } ,\n'
+        ' "\\u0069\\u0064" : 9007199254740993 ,\n'
+        ' "\\u006f\\u0066" : [\n  1.5e3 ,\n  -2e1 ,\n  7 ,\n  0 ,\n  1.5 ,\n  true ,\n  null\n ] ,\n'
+        ' "\\u0061\\u0074" : 1.7672256e12\n'
+        "}\n"
+    )
+
+
+@given(number=st.integers(-(2**53), 2**53))
+def test_a_whole_number_with_an_exponent_is_exactly_the_same(number: int) -> None:
+    assert float(strange(number)) == number == Decimal(strange(number))
 
 
 @given(status=st.none() | st.text(max_size=8))
@@ -353,8 +387,16 @@ def test_garbage_is_so_many_bytes_and_no_http(count: int, seed: int) -> None:
 def test_what_the_others_do_to_the_connection() -> None:
     assert wire("reset") == Wire(head=False, end="reset")
     assert wire("close") == Wire(head=False, end="close")
+    assert wire("close", "after") == wire("close", "announced") == Wire(end="close")
     assert wire("hang") == Wire(head=False, end="hang", hang_ms=600_000)
     assert wire("drip") == Wire(drip_bytes=1, drip_ms=100)
+
+
+def test_what_closes_announced_says_so_once() -> None:
+    reply = spoil("close", "announced")
+    assert reply.headers == (*HEADERS, CLOSING)
+    assert FAULTS["close"]("announced").spoil(reply, around()).headers == reply.headers
+    assert spoil("close", "after").headers == HEADERS
 
 
 def test_faults_add_up() -> None:

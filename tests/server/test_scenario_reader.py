@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from mock_server.program import Program
+from mock_server.retry_after import RetryAfter
 from mock_server.scenario_form import ScenarioError
 from mock_server.scenario_reader import compile_scenario
 from mock_server.scenarios import Happening, Scenario
@@ -125,6 +126,23 @@ def test_a_failure_keeps_its_own_pace_unless_the_scenario_says_another(compiled:
         ({"lifecycle": {"way": ["submitted", "procesing"]}}, ("lifecycle", "way", 1), "did you mean processing?"),
         ({"query": [{"message": "x", "latency": "1s"}]}, ("query", 0, "message"), "name a problem beside it"),
         ({"query": [{"status": 200, "latency": "1s"}]}, ("query", 0, "status"), "name a problem beside it"),
+        ({"query": [{"retry-after": "2s", "latency": "1s"}]}, ("query", 0, "retry-after"), "or the fault http-error"),
+        ({"query": [{"retry-after": "2s", "fault": "html-page"}]}, ("query", 0, "retry-after"), "name a problem or"),
+        (
+            {"query": [{"retry-after": 2, "problem": "maintenance"}]},
+            ("query", 0, "retry-after"),
+            "2 is not a duration: write 2s",
+        ),
+        (
+            {"outages": [{"retry-after": {"text": "a\r\nset-cookie: b"}, "problem": "maintenance"}]},
+            ("outages", 0, "retry-after"),
+            "printable ASCII",
+        ),
+        (
+            {"query": [{"retry-after": {"dte": "2s"}, "problem": "maintenance"}]},
+            ("query", 0, "retry-after", "dte"),
+            "there is no key 'dte'; did you mean date?",
+        ),
         (
             {"query": [{"problem": "maintenance", "status": 100}]},
             ("query", 0, "status"),
@@ -158,6 +176,21 @@ def test_what_does_not_fit_is_named_with_its_place(
 def test_a_refusal_may_have_a_message_and_a_status_of_its_own(compiled: Any) -> None:
     step = compiled(query=[{"problem": "invalid-value", "message": "No.", "status": 200}]).scripts["query"].at(1)
     assert step == Happening("invalid-value", message="No.", status=200, stores=False)
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("2s", RetryAfter(2_000)),
+        ({"date": "3s"}, RetryAfter(3_000, as_date=True)),
+        ({"text": "-5"}, RetryAfter(text="-5")),
+    ],
+)
+@pytest.mark.parametrize("refusal", [{"problem": "maintenance"}, {"fault": ["drip", "http-error"]}])
+def test_a_refusal_may_say_when_to_come_back(compiled: Any, refusal: Any, said: Any, meant: RetryAfter) -> None:
+    scenario = compiled(query=[{**refusal, "retry-after": said}], outages=[{**refusal, "retry-after": said}])
+    step = scenario.scripts["query"].at(1)
+    assert step.retry_after == scenario.outages[0].happening.retry_after == meant
 
 
 def test_addresses_of_results_expire_as_the_scenario_says(compiled: Any) -> None:

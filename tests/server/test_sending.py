@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mock_server.clock import ManualClock
-from mock_server.exchange import Reply, Wire
+from mock_server.exchange import CLOSING, Reply, Wire
 from mock_server.sending import Held, Sending, rendered
 from tests.live.support import FakeTransport
 
@@ -108,6 +108,11 @@ def test_a_head_may_say_that_the_connection_ends_and_have_no_body() -> None:
     assert head.endswith(b"x-more: 1\r\nconnection: close\r\n\r\n")
     assert b"content-length: 36" in head
     assert body == b""
+
+
+def test_a_head_says_once_that_the_connection_ends() -> None:
+    head, _ = rendered(msgspec.structs.replace(REPLY, headers=(CLOSING,)), Wire(), keep_alive=False)
+    assert head.count(b"connection: close") == 1
 
 
 def test_a_status_without_a_name_is_sent_all_the_same() -> None:

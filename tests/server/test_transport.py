@@ -288,6 +288,19 @@ def gave_up(twin: TwinTransport) -> list[int | None]:
     return [each.gave_up_after_ms for each in twin.world("sk-test").journal.entries if isinstance(each, Exchange)]
 
 
+async def test_a_refusal_says_when_to_come_back() -> None:
+    refused = {"problem": "maintenance", "retry-after": {"date": "3s"}, "times": 2}
+    twin = spoiling(list=[refused])
+    answers = [sync_client(twin).get(OMNI), await async_client(twin).get(OMNI)]
+    assert [each.headers["retry-after"] for each in answers] == ["Thu, 01 Jan 2026 00:00:03 GMT"] * 2
+
+
+@pytest.mark.parametrize(("when", "said"), [("after", None), ("announced", "close")])
+def test_a_connection_that_closes_behind_a_reply_takes_nothing_of_it(when: str, said: str | None) -> None:
+    answer = sync_client(spoiling({"close": when})).get(OMNI)
+    assert (answer.json()["data"], answer.headers.get("connection")) == ([], said)
+
+
 SHORT = {"truncated-body": {"how": "short-length", "after-bytes": 3}}
 SPOILED: list[tuple[Any, type[Exception], str, int | None]] = [
     ({"reset": "before"}, httpx.ReadError, "Connection reset", None),

@@ -8,9 +8,13 @@ from mock_server.clock import ManualClock
 from mock_server.exchange import Incoming
 from mock_server.lifecycle import Plan, Step
 from mock_server.outbox import Delivery
+from mock_server.program import Program
+from mock_server.settings import Settings
 from mock_server.store import Room
 from mock_server.task import Task
+from mock_server.twin import make_twin
 from mock_server.worlds import Bounds, World, Worlds
+from tests.support import Caller
 
 TASK = Task("1", "mine", "video", 0, Plan((Step("done"),), (0,)), b"", (), None, "http://twin.test")
 DAY = 86_400.0
@@ -51,6 +55,20 @@ class House:
     def waits(self, name: str) -> None:
         """Give the world a callback that is still to be sent."""
         self.worlds.open(name).outbox.book(Delivery("d", TASK, 0, "http://127.0.0.1/", 10**15))
+
+
+def test_each_world_may_have_a_seed_of_its_own(program: Program) -> None:
+    asked: list[str] = []
+
+    def seed_of(key: str) -> int:
+        asked.append(key)
+        return len(key)
+
+    twin = make_twin(Settings(clock="manual"), program, seed_of=seed_of)
+    usual = make_twin(Settings(clock="manual", seed=4), program)
+    ids = {key: Caller(twin, key=key).created() for key in ("sk-a", "sk-b", "sk-long")}
+    assert ids["sk-a"] == ids["sk-b"] == Caller(usual, key="sk-long").created() != ids["sk-long"]
+    assert asked == ["sk-a", "sk-b", "sk-long"]
 
 
 @given(names=names, bound=st.integers(1, 8))
