@@ -91,6 +91,9 @@ class Arena:
     async def __aenter__(self) -> "Arena":
         """Listen; raise ValueError where the port is taken."""
         async with contextlib.AsyncExitStack() as stack:
+            # What the twin says to those who serve it is no news to those who examine a client.
+            stack.callback(log.setLevel, log.level)
+            log.setLevel(logging.ERROR)
             plain = [self._listen_first(stack), *(self._listen(stack, 0) for _ in range(self._lanes_wanted - 1))]
             encrypted = [self._listen(stack, 0) for _ in range(self._lanes_wanted)]
             tls = stack.enter_context(tls_of(msgspec.structs.replace(self.settings, tls=True)))
