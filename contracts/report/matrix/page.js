@@ -260,16 +260,16 @@
     el("td", {}, button),
     el("td", { class: "number" }, seconds(line.at_seconds)),
     el("td", { class: "number" }, seconds(line.gap_seconds)),
+    el("td", { class: `status s${Math.floor((line.status || 0) / 100)}` }, line.status || "no reply"),
     el("td", { class: "what" }, kinds[line.kind] && el("span", { class: "soft" }, kinds[line.kind]), el("code", {}, line.title),
       isPointed && el("span", { class: "hint" }, "◀ shows it"), line.note && el("div", { class: "soft small" }, line.note)),
-    el("td", { class: `status s${Math.floor((line.status || 0) / 100)}` }, line.status || "no reply"),
     el("td", {}, line.told || ""),
     el("td", { class: "number" }, seconds(line.took_seconds)));
     return [row, body];
   }
 
   function wireTable(session, place, pointed) {
-    const titles = ["#", "at, s", "gap, s", "what", "status", "told", "took, s"];
+    const titles = ["#", "at, s", "gap, s", "status", "what", "told", "took, s"];
     return [strip(session, pointed), el("div", { class: "rows" }, el("table", { class: "wire" },
       el("thead", {}, el("tr", {}, titles.map((each) => el("th", { scope: "col", class: each.endsWith(", s") ? "number" : "" }, each)))),
       el("tbody", {}, session.wire.flatMap((line, number) => wireLine(line, number, place, pointed.has(number))))))];
@@ -280,8 +280,8 @@
     return el("div", { class: "rows" }, el("table", {},
       el("thead", {}, el("tr", {}, titles.map((each, at) => el("th", { scope: "col", class: at > 2 ? "number" : "" }, each)))),
       el("tbody", {}, session.jobs.map((job) => el("tr", {},
-        el("td", {}, el("code", {}, job.job)),
-        el("td", {}, job.ended),
+        el("td", { class: "ended" }, el("code", {}, job.job)),
+        el("td", { class: "ended" }, job.ended),
         el("td", { class: "what" },
           job.result ? el("pre", {}, JSON.stringify(job.result, null, 1)) : el("span", { class: "soft" }, "not reported"),
           el("details", {}, el("summary", { class: "small" }, "what was asked"), el("pre", {}, JSON.stringify({ request: job.request, settings: job.settings }, null, 1)))),
