@@ -12,7 +12,7 @@ import hashlib
 import logging
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -37,11 +37,24 @@ log = logging.getLogger("omnimock")
 _KEY_BYTES = 16
 
 
+class Listener(socket.socket):
+    """A listening socket that counts whom it accepts. Of a handshake that fails nothing else is seen."""
+
+    accepted = 0
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """Take the next connection."""
+        taken = super().accept()
+        self.accepted += 1
+        return taken
+
+
 class Lane(msgspec.Struct):
     """One port, for one session at a time."""
 
     port: int
     tls_port: int
+    tls_listener: Listener
 
     @property
     def base_url(self) -> str:
@@ -106,7 +119,7 @@ class Arena:
             for sockets, context in ((plain, None), (encrypted, tls.context)):
                 await stack.enter_async_context(self._serving(sockets, context))
             for one, other in zip(plain, encrypted, strict=True):
-                self.lanes.put_nowait(Lane(one.getsockname()[1], other.getsockname()[1]))
+                self.lanes.put_nowait(Lane(one.getsockname()[1], other.getsockname()[1], other))
             self._stack = stack.pop_all()
         return self
 
@@ -157,13 +170,13 @@ class Arena:
             raise ValueError(reason) from None
 
     @staticmethod
-    def _listen(stack: contextlib.AsyncExitStack, port: int) -> socket.socket:
-        listener = listen("127.0.0.1", port)
+    def _listen(stack: contextlib.AsyncExitStack, port: int) -> Listener:
+        listener = Listener(fileno=listen("127.0.0.1", port).detach())
         stack.callback(listener.close)
         return listener
 
     @contextlib.asynccontextmanager
-    async def _serving(self, sockets: list[socket.socket], tls: Any) -> AsyncIterator[None]:
+    async def _serving(self, sockets: Sequence[Listener], tls: Any) -> AsyncIterator[None]:
         config = uvicorn.Config(
             self.app,
             http=Witness,
@@ -181,7 +194,7 @@ class Arena:
         )
         ready = asyncio.Event()
         server = _Server(config, ready.set, self.twin.readers.stop)
-        serving = asyncio.create_task(server.serve(sockets))
+        serving = asyncio.create_task(server.serve(list(sockets)))
         await asyncio.wait({serving, asyncio.create_task(ready.wait())}, return_when=asyncio.FIRST_COMPLETED)
         try:
             yield

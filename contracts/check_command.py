@@ -109,7 +109,7 @@ def _check(
     from contracts.drivers.child import check_command
     from contracts.interrupts import run_unless_interrupted
     from contracts.report.folder import check_folder, write_reports
-    from contracts.report.terminal import Progress
+    from contracts.report.progress import Progress
 
     names: list[str] = list(LEVELS)
     cases = chosen(globs, LEVELS[: names.index(level) + 1])

@@ -64,7 +64,7 @@ def observe(
     from contracts.drivers.child import check_command
     from contracts.interrupts import Interrupted, run_unless_interrupted
     from contracts.report.folder import check_folder, write_reports
-    from contracts.report.terminal import Progress
+    from contracts.report.progress import Progress
 
     with one_line_errors():
         try:

@@ -62,6 +62,7 @@ class _Playing:
     async def run(self) -> Session:
         arena, play, world = self.arena, self.play, self.world
         wire = arena.watch(self.lane)
+        accepted_before = self.lane.tls_listener.accepted
         posted_before = arena.post.count
         fills = fills_of(self.key, arena.stranger.origin, arena.video_stranger.origin)
         scenario = arena.twin.catalogue.define(scenario_source(play.scenario, fills))
@@ -99,6 +100,7 @@ class _Playing:
             external_pointers=external_pointers_of(arena.twin),
             fills=fills,
             profile=arena.twin.program.profile.name,
+            tls_connections=self.lane.tls_listener.accepted - accepted_before,
         )
 
     def _jobs(self, fills: Mapping[str, str]) -> list[Job]:

@@ -132,10 +132,15 @@ class _Run:
 
     def unsupported(self, case: Case) -> str:
         """Why a client is not asked; empty where it is."""
-        missing = [each for each in case.needs if not self.has(each)]
+        reasons = [self.unplayable(case, play) for play in case.plays]
+        return reasons[0] if all(reasons) else ""
+
+    def unplayable(self, case: Case, play: Play) -> str:
+        """Why a play is left out; empty where it is not."""
+        missing = [each for each in dict.fromkeys((*case.needs, *play.needs)) if not self.has(each)]
         if missing:
             return f"the client does not declare {' and '.join(missing)}"
-        if self.stage.virtual and any(play.callbacks or play.listener != "usual" for play in case.plays):
+        if self.stage.virtual and (play.callbacks or play.listener != "usual"):
             return "it needs sockets, and there are none in virtual time"
         return ""
 
@@ -162,7 +167,7 @@ class _Run:
             async with self.room.place(side_by_side):
                 return await self.session(case, number, plays[number])
 
-        plays = dict(plays_of(case))
+        plays = {number: play for number, play in plays_of(case) if not self.unplayable(case, play)}
         return list(await asyncio.gather(*(one(number) for number in plays)))
 
     async def session(self, case: Case, number: int, play: Play) -> Session:
@@ -217,8 +222,10 @@ class _Run:
         return sessions, findings, self.verdict(case, findings)
 
     def level(self, case: Case) -> Level:
-        """Return the level at which a case counts: by the baseline, and by the profile."""
+        """Return the level: under another profile, and without the claim that it is about, a case is for information."""
         if case.profile is not None and not self.stage.twin.program.profile.name.startswith(case.profile):
+            return "info"
+        if case.claim is not None and not self.has(case.claim):
             return "info"
         return self.plan.baseline.level(case)
 
@@ -256,4 +263,4 @@ def _broken_together(sessions: Iterable[Session]) -> str:
 
 
 def _plays_name(case: Case) -> bytes:
-    return msgspec.json.encode((case.plays, case.side_by_side))
+    return msgspec.json.encode((case.plays, case.needs, case.side_by_side))

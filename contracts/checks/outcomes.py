@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from contracts.checks.base import Check, PooledCheck, noted, right, unseen, wrong
-from contracts.checks.replies import told_values
+from contracts.checks.replies import reply_json, texts_in, told_values
 from contracts.observation import Session
 from contracts.report.model import Finding
 
@@ -42,11 +42,10 @@ def result_url(session: Session, argument: Any) -> Iterator[Finding]:
 
 
 def told_in_wire(session: Session, text: str) -> bool:
-    """Whether a reply of the session told this text, as it is or as JSON writes it."""
+    """Whether a reply of the session told this text, however its JSON is written."""
     written = text.encode()
-    slashes = written.replace(b"/", b"\\/")
     bodies = [each.exchange.reply.body for each in session.wire if each.exchange.reply is not None]
-    return any(written in body or slashes in body for body in bodies)
+    return any(written in body for body in bodies) or any(text in texts_in(reply_json(each)) for each in session.wire)
 
 
 def names_in_result(session: Session, argument: Sequence[str]) -> Iterator[Finding]:
