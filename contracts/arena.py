@@ -89,6 +89,8 @@ class Arena:
         self._first_port, self._lanes_wanted = port, lanes
         self.seed = seed
         self._seeds: dict[str, int] = {}
+        # All that were ever given out.
+        self.keys: set[str] = set()
         self.post = RelayingPost("http://127.0.0.1:1")
         self.twin: Twin = make_twin(
             self.settings, load_program(self.settings), post=lambda: self.post, seed_of=self._seed_of
@@ -145,6 +147,7 @@ class Arena:
         key = f"sk-omnimock-{secrets.token_hex(_KEY_BYTES)}"
         digest = hashlib.sha256(f"{self.seed}/{name}".encode()).digest()
         self._seeds[key] = int.from_bytes(digest[:6], "big")
+        self.keys.add(key)
         return key, self.twin.worlds.open(key)
 
     def close_world(self, world: World) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from contracts.case import Case
     from contracts.drivers.base import Driver
     from contracts.report.model import Report
+    from contracts.report.progress import PlainProgress
 
 # As many as a machine with two cores carries without being late; the cases wait more than they work.
 _LANES = 8
@@ -104,12 +105,14 @@ def _check(
     spec: Path | None,
     scenarios: Path | None,
 ) -> "Report":
+    from rich.console import Console
+
     from contracts.baseline import updated, write_baseline
     from contracts.case import LEVELS, CaseError, catalogue, chosen
     from contracts.drivers.child import check_command
     from contracts.interrupts import run_unless_interrupted
     from contracts.report.folder import check_folder, write_reports
-    from contracts.report.progress import Progress
+    from contracts.report.progress import progress_on
 
     names: list[str] = list(LEVELS)
     cases = chosen(globs, LEVELS[: names.index(level) + 1])
@@ -121,7 +124,6 @@ def _check(
     driver = _driver(command, worker, capabilities, environment, client_settings, lanes)
     if folder is not None:
         check_folder(folder)
-    progress = Progress()
     replay = replay_of(
         command,
         worker=worker,
@@ -141,12 +143,13 @@ def _check(
         "seed": seed,
         "port": port,
     }
-    report = run_unless_interrupted(
-        _examine(driver, command, cases, baseline, progress, replay, strict=strict, lanes=lanes, arena=arguments)
-    )
-    if folder is not None:
-        write_reports(folder, report)
-    progress.finished(report)
+    with progress_on(Console()) as progress:
+        report = run_unless_interrupted(
+            _examine(driver, command, cases, baseline, progress, replay, strict=strict, lanes=lanes, arena=arguments)
+        )
+        if folder is not None:
+            write_reports(folder, report)
+        progress.finished(report)
     if baseline_update and baseline_file is not None:
         write_baseline(baseline_file, updated(baseline, report.cases, today))
     return report
@@ -157,7 +160,7 @@ async def _examine(
     command: Sequence[str],
     cases: "Sequence[Case]",
     baseline: "Baseline",
-    progress: Any,
+    progress: "PlainProgress",
     replay: str,
     *,
     strict: bool,
@@ -179,7 +182,7 @@ async def _examine(
             tuple(sorted(declared.capabilities)),
             dict(declared.settings),
         )
-        progress.started(len(cases), client)
+        progress.started(len(cases))
         plan = Plan(cases=cases, baseline=baseline, strict=strict, lanes=lanes, replay=replay)
         return await run_cases(LiveStage(one, driver, declared), client, plan, progress.case_done)
 

@@ -222,7 +222,7 @@ class _Run:
         return sessions, findings, self.verdict(case, findings)
 
     def level(self, case: Case) -> Level:
-        """Return the level: under another profile, and without the claim that it is about, a case is for information."""
+        """Return the level: under another profile, or without the claim that it is about, a case only informs."""
         if case.profile is not None and not self.stage.twin.program.profile.name.startswith(case.profile):
             return "info"
         if case.claim is not None and not self.has(case.claim):

@@ -46,20 +46,24 @@ class Witness(TwinProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.began = 0.0
-        self.number = 0
-        self.port = 0
+        self.number = self.port = 0
+        self.log: WireLog | None = None
         self.current: Sighting | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's is the same.
-        """Note the port that was called. A connection may outlive a session, and be used in the next."""
+        """Number the connection, and remember the port that was called."""
         super().connection_made(transport)
         self.number = next(self.app.connections)
         self.port = transport.get_extra_info("sockname")[1]
 
     def data_received(self, data: bytes) -> None:
-        """Note when the first byte of a request came."""
+        """Note when the first byte of a request came, and tell the session by the port that was called.
+
+        A client may keep its connection from one session to the next.
+        """
         if self.in_head and not self.head_bytes:
             self.began = time.monotonic()
+            self.log = self.app.logs.get(self.port)
         super().data_received(data)
 
     def put(self, incoming: Incoming, reply: Reply, *, keep_alive: bool) -> None:
@@ -91,13 +95,12 @@ class Witness(TwinProtocol):
 
     def seen(self, incoming: Incoming, reply: Reply | None) -> Sighting | None:
         """Return the sighting of the request that was answered last, which is told to the session."""
-        log = self.app.logs.get(self.port)
-        if log is None:
+        if self.log is None:
             return None
         whole = time.monotonic()
         began = min(self.began or whole, whole)
         world, sighting = sighting_of(self.app.twin, incoming, reply, connection=self.number, began=began, whole=whole)
         if world.name in self.app.former:
             return None
-        log.add(sighting)
+        self.log.add(sighting)
         return sighting
