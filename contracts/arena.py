@@ -163,7 +163,7 @@ class Arena:
         self.app.logs[lane.port] = self.app.logs[lane.tls_port] = wire
         return wire
 
-    def _listen_first(self, stack: contextlib.AsyncExitStack) -> socket.socket:
+    def _listen_first(self, stack: contextlib.AsyncExitStack) -> Listener:
         try:
             return self._listen(stack, self._first_port)
         except OSError as error:
