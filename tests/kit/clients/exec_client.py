@@ -1,11 +1,13 @@
 """A client for the exec driver that does what it is told by its first argument, mostly something it should not."""
 
+import http.client
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from urllib.parse import urlsplit
 
 FOREVER_SECONDS = 600
 how, *more = sys.argv[1:]
@@ -83,6 +85,15 @@ match how:
     case "echo":
         whole = sys.stdin.read()
         succeed(reason=json.dumps({"stdin": whole, "arguments": more}))
+    case "post-with-null":
+        job = json.loads(sys.stdin.readline())
+        address = urlsplit(job["base_url"])
+        connection = http.client.HTTPConnection(address.hostname or "", address.port)
+        headers = {"authorization": f"Bearer {job['api_key']}", "content-type": "application/json"}
+        body = json.dumps({**job["request"], "callback_url": None})
+        connection.request("POST", "/kling/v1/videos/omni-video", body, headers)
+        connection.getresponse().read()
+        connection.close()
     case "answer":
         job = json.loads(sys.stdin.readline())
         succeed(job=job["job"])
