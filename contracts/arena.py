@@ -89,6 +89,8 @@ class Arena:
         self._first_port, self._lanes_wanted = port, lanes
         self.seed = seed
         self._seeds: dict[str, int] = {}
+        # All that were ever given out.
+        self.keys: set[str] = set()
         self.post = RelayingPost("http://127.0.0.1:1")
         self.twin: Twin = make_twin(
             self.settings, load_program(self.settings), post=lambda: self.post, seed_of=self._seed_of
@@ -102,11 +104,12 @@ class Arena:
         return self._seeds.get(key, self.seed)
 
     async def __aenter__(self) -> "Arena":
-        """Listen; raise OSError where the port is taken."""
+        """Listen; raise ValueError where the port is taken."""
         async with contextlib.AsyncExitStack() as stack:
-            plain = [
-                self._listen(stack, self._first_port if number == 0 else 0) for number in range(self._lanes_wanted)
-            ]
+            # What the twin says to those who serve it is no news to those who examine a client.
+            stack.callback(log.setLevel, log.level)
+            log.setLevel(logging.ERROR)
+            plain = [self._listen_first(stack), *(self._listen(stack, 0) for _ in range(self._lanes_wanted - 1))]
             encrypted = [self._listen(stack, 0) for _ in range(self._lanes_wanted)]
             tls = stack.enter_context(tls_of(msgspec.structs.replace(self.settings, tls=True)))
             assert tls is not None
@@ -144,10 +147,12 @@ class Arena:
         key = f"sk-omnimock-{secrets.token_hex(_KEY_BYTES)}"
         digest = hashlib.sha256(f"{self.seed}/{name}".encode()).digest()
         self._seeds[key] = int.from_bytes(digest[:6], "big")
+        self.keys.add(key)
         return key, self.twin.worlds.open(key)
 
     def close_world(self, world: World) -> None:
-        """Forget a world, and its seed."""
+        """Forget a world, its seed, and whatever its client may do still."""
+        self.app.forget(world.name)
         self._seeds.pop(world.name, None)
         if not world.closed:
             self.twin.reset(world)
@@ -157,6 +162,15 @@ class Arena:
         wire = WireLog()
         self.app.logs[lane.port] = self.app.logs[lane.tls_port] = wire
         return wire
+
+    def _listen_first(self, stack: contextlib.AsyncExitStack) -> Listener:
+        try:
+            return self._listen(stack, self._first_port)
+        except OSError as error:
+            reason = (
+                f"cannot listen on port {self._first_port}: {error.strerror or error}; leave --port out for a free one"
+            )
+            raise ValueError(reason) from None
 
     @staticmethod
     def _listen(stack: contextlib.AsyncExitStack, port: int) -> Listener:

@@ -94,7 +94,7 @@ class _Playing:
             attempts=[each for each in entries if isinstance(each, Attempt)],
             posted=self._posted(posted_before),
             strangers=self._strangers(),
-            log=b"\n".join(ending.log for ending in endings),
+            log=b"\n".join(part for each in seen for part in (each.ending.log, self.driver.printed(each.job))),
             declared=self.declared,
             finals=finals_of(arena.twin),
             external_pointers=external_pointers_of(arena.twin),
@@ -134,7 +134,16 @@ class _Playing:
         return [each for each in self.arena.post.since(before) if each.url in urls]
 
     def _reconcile(self, wire: WireLog) -> None:
-        """Add what went past the watched protocol: few requests do, and none may be missing."""
+        """Add what went past the watched protocol: few requests do, and none may be missing.
+
+        Take out what comes late from a session that had this lane before.
+        """
+        others = self.arena.keys - {self.key}
+        wire.sightings = [
+            each
+            for each in wire
+            if others.isdisjoint(word for value in each.header("authorization") for word in value.split())
+        ]
         known = {id(each.exchange.incoming) for each in wire}
         for entry in self.world.journal.entries:
             if isinstance(entry, Exchange) and id(entry.incoming) not in known and not entry.cut:

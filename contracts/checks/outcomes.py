@@ -1,12 +1,13 @@
 """What the client said became of the job, against what the twin knows."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from contracts.checks.base import Check, PooledCheck, noted, right, unseen, wrong
 from contracts.checks.replies import reply_json, texts_in, told_values
 from contracts.observation import Session
 from contracts.report.model import Finding
+from contracts.wire import Sighting
 
 _NOT_REPORTED = "the client reported no outcome"
 
@@ -43,9 +44,14 @@ def result_url(session: Session, argument: Any) -> Iterator[Finding]:
 
 def told_in_wire(session: Session, text: str) -> bool:
     """Whether a reply of the session told this text, however its JSON is written."""
-    written = text.encode()
-    bodies = [each.exchange.reply.body for each in session.wire if each.exchange.reply is not None]
-    return any(written in body for body in bodies) or any(text in texts_in(reply_json(each)) for each in session.wire)
+    return told_in(session.wire, text)
+
+
+def told_in(sightings: Iterable[Sighting], text: str) -> bool:
+    """Whether one of these replies told this text, however its JSON is written."""
+    seen, written = list(sightings), text.encode()
+    bodies = [each.exchange.reply.body for each in seen if each.exchange.reply is not None]
+    return any(written in body for body in bodies) or any(text in texts_in(reply_json(each)) for each in seen)
 
 
 def names_in_result(session: Session, argument: Sequence[str]) -> Iterator[Finding]:
