@@ -27,6 +27,16 @@ def outcome(session: Session, argument: str | Sequence[str]) -> Iterator[Finding
             yield wrong(session, expected, f"outcome {each.outcome}{told}", channel="outcome")
 
 
+def outcome_noted(session: Session, argument: Any) -> Iterator[Finding]:
+    """What the client said is noted."""
+    name = f"{session.name}: " if session.name else ""
+    for each in session.jobs:
+        if each.outcome is None:
+            yield unseen(session, "recorded", each.ending.detail or _NOT_REPORTED, channel="outcome")
+        else:
+            yield noted(session, "recorded", f"{name}outcome {each.outcome}", channel="outcome")
+
+
 def result_url(session: Session, argument: Any) -> Iterator[Finding]:
     """A job that succeeded has the video's address as the twin told it."""
     expected = "the address of the video, as the reply told it"
@@ -101,6 +111,7 @@ _TRACES = (
 
 CHECKS: Mapping[str, Check] = {
     "outcome": outcome,
+    "outcome-noted": outcome_noted,
     "result-url": result_url,
     "names": names_in_result,
     "no-crash": no_crash,

@@ -187,3 +187,9 @@ def test_a_connection_that_was_broken_off_is_right_and_none_tells_nothing() -> N
 def test_a_request_that_leads_nowhere_is_looked_through_as_well() -> None:
     seen = session(exchange("GET", f"{OMNI}/../{KEY}", role=None))
     assert verdict("key-only-in", "authorization", seen) == "failed"
+
+
+def test_an_outcome_can_be_noted_without_a_judgement() -> None:
+    assert verdict("outcome-noted", None, session(create(), result=Result("timeout"))) == "info"
+    assert said("outcome-noted", None, session(create(), result=Result("timeout"))) == "outcome timeout"
+    assert verdict("outcome-noted", None, session(create())) == "not exercised"
