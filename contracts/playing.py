@@ -62,6 +62,7 @@ class _Playing:
     async def run(self) -> Session:
         arena, play, world = self.arena, self.play, self.world
         wire = arena.watch(self.lane)
+        accepted_before = self.lane.tls_listener.accepted
         posted_before = arena.post.count
         fills = fills_of(self.key, arena.stranger.origin, arena.video_stranger.origin)
         scenario = arena.twin.catalogue.define(scenario_source(play.scenario, fills))
@@ -93,12 +94,13 @@ class _Playing:
             attempts=[each for each in entries if isinstance(each, Attempt)],
             posted=self._posted(posted_before),
             strangers=self._strangers(),
-            log=b"\n".join(ending.log for ending in endings),
+            log=b"\n".join(part for each in seen for part in (each.ending.log, self.driver.printed(each.job))),
             declared=self.declared,
             finals=finals_of(arena.twin),
             external_pointers=external_pointers_of(arena.twin),
             fills=fills,
             profile=arena.twin.program.profile.name,
+            tls_connections=self.lane.tls_listener.accepted - accepted_before,
         )
 
     def _jobs(self, fills: Mapping[str, str]) -> list[Job]:

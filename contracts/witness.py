@@ -5,6 +5,7 @@ It adds nothing to what the twin says, and nothing to the twin that users serve.
 
 import asyncio
 import time
+from collections import OrderedDict
 from itertools import count
 from typing import Any
 
@@ -15,6 +16,9 @@ from mock_server.exchange import Incoming, Reply
 from mock_server.protocol import TwinProtocol
 from mock_server.twin import Twin
 
+# More than a run has sessions.
+_FORMER_MAX = 10_000
+
 
 class WatchedApp(App):
     """A twin's application that knows whom its requests are told to."""
@@ -23,7 +27,15 @@ class WatchedApp(App):
         super().__init__(twin)
         # The log of each session, by the port at which its client calls.
         self.logs: dict[int, WireLog] = {}
+        # Keys of sessions that are over: a client that goes on with one tells nothing of the next session.
+        self.former: OrderedDict[str, None] = OrderedDict()
         self.connections = count(1)
+
+    def forget(self, key: str) -> None:
+        """Log nothing of a key any more."""
+        self.former[key] = None
+        while len(self.former) > _FORMER_MAX:
+            self.former.popitem(last=False)
 
 
 class Witness(TwinProtocol):
@@ -87,6 +99,8 @@ class Witness(TwinProtocol):
             return None
         whole = time.monotonic()
         began = min(self.began or whole, whole)
-        _, sighting = sighting_of(self.app.twin, incoming, reply, connection=self.number, began=began, whole=whole)
+        world, sighting = sighting_of(self.app.twin, incoming, reply, connection=self.number, began=began, whole=whole)
+        if world.name in self.app.former:
+            return None
         self.log.add(sighting)
         return sighting

@@ -52,7 +52,7 @@ def stops(session: Session, argument: Mapping[str, Any]) -> Iterator[Finding]:
     noun = NOUNS[role]
     seen = session.wire.of(role)
     first = next((each for each in seen if not went_well(each)), None)
-    expected = f"at most {most} further {noun}s after the refusal" if most else f"no further {noun} after the refusal"
+    expected = f"at most {times(most, noun)} after the refusal" if most else f"no further {noun} after the refusal"
     if first is None:
         yield unseen(session, expected, f"no {noun} was refused")
         return

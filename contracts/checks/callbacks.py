@@ -5,7 +5,6 @@ from typing import Any
 
 from contracts.checks.base import Check, PooledCheck, right, seconds, times, unseen, verdict_of, wrong
 from contracts.observation import Session
-from contracts.relay import Posted
 from contracts.report.model import Finding
 from mock_server.journal import Attempt
 

@@ -89,7 +89,9 @@ def _reported(session: Session, name: str, seen: JobSeen, tasks: list[Task]) -> 
     ends = {_OUTCOMES[final] for each in tasks if (final := session.finals.get(each.plan.steps[-1].status))}
     polls: list[Sighting] = [each for each in session.queries if each.exchange.task_id in ids]
     if result.task_id is not None and result.task_id not in ids:
-        return wrong(session, expected, f"it reports task {result.task_id[:100]}, which is not its own", channel="outcome")
+        return wrong(
+            session, expected, f"it reports task {result.task_id[:100]}, which is not its own", channel="outcome"
+        )
     if result.outcome not in ends:
         came = f"outcome {result.outcome}; its task ended as {' or '.join(sorted(ends)) or 'nothing yet'}"
         return wrong(session, expected, came, channel="outcome")

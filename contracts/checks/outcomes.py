@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from contracts.checks.base import Check, PooledCheck, noted, right, unseen, wrong
-from contracts.checks.replies import told_values
+from contracts.checks.replies import reply_json, texts_in, told_values
 from contracts.observation import Session
 from contracts.report.model import Finding
 from contracts.wire import Sighting
@@ -27,6 +27,16 @@ def outcome(session: Session, argument: str | Sequence[str]) -> Iterator[Finding
             yield wrong(session, expected, f"outcome {each.outcome}{told}", channel="outcome")
 
 
+def outcome_noted(session: Session, argument: Any) -> Iterator[Finding]:
+    """What the client said is noted."""
+    name = f"{session.name}: " if session.name else ""
+    for each in session.jobs:
+        if each.outcome is None:
+            yield unseen(session, "recorded", each.ending.detail or _NOT_REPORTED, channel="outcome")
+        else:
+            yield noted(session, "recorded", f"{name}outcome {each.outcome}", channel="outcome")
+
+
 def result_url(session: Session, argument: Any) -> Iterator[Finding]:
     """A job that succeeded has the video's address as the twin told it."""
     expected = "the address of the video, as the reply told it"
@@ -43,16 +53,15 @@ def result_url(session: Session, argument: Any) -> Iterator[Finding]:
 
 
 def told_in_wire(session: Session, text: str) -> bool:
-    """Whether a reply of the session told this text, as it is or as JSON writes it."""
+    """Whether a reply of the session told this text, however its JSON is written."""
     return told_in(session.wire, text)
 
 
 def told_in(sightings: Iterable[Sighting], text: str) -> bool:
-    """Whether one of these replies told this text, as it is or as JSON writes it."""
-    written = text.encode()
-    slashes = written.replace(b"/", b"\\/")
-    bodies = [each.exchange.reply.body for each in sightings if each.exchange.reply is not None]
-    return any(written in body or slashes in body for body in bodies)
+    """Whether one of these replies told this text, however its JSON is written."""
+    seen, written = list(sightings), text.encode()
+    bodies = [each.exchange.reply.body for each in seen if each.exchange.reply is not None]
+    return any(written in body for body in bodies) or any(text in texts_in(reply_json(each)) for each in seen)
 
 
 def names_in_result(session: Session, argument: Sequence[str]) -> Iterator[Finding]:
@@ -102,6 +111,7 @@ _TRACES = (
 
 CHECKS: Mapping[str, Check] = {
     "outcome": outcome,
+    "outcome-noted": outcome_noted,
     "result-url": result_url,
     "names": names_in_result,
     "no-crash": no_crash,

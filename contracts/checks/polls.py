@@ -46,7 +46,9 @@ def one_at_a_time(session: Session, argument: Any) -> Iterator[Finding]:
         ordered = sorted(polls, key=lambda each: each.began)
         seen = max(seen, len(ordered))
         for index, each in enumerate(ordered):
-            before = next((one for one in ordered[:index] if _over_at(session, one) > each.began + _ORDER_SECONDS), None)
+            before = next(
+                (one for one in ordered[:index] if _over_at(session, one) > each.began + _ORDER_SECONDS), None
+            )
             if before is not None:
                 early = seconds(_over_at(session, before) - each.began)
                 yield wrong(session, expected, f"another query {early} before the one before was over", before, each)
