@@ -5,6 +5,7 @@ python -m tests.selfcheck --matrix           every mutant by all cases
 python -m tests.selfcheck --sockets --busy 2 over sockets, beside two busy processes
 """
 
+import functools
 import sys
 import time
 from fnmatch import fnmatchcase
@@ -28,6 +29,7 @@ from tests.selfcheck.trial import Trial
 @click.option("--matrix", is_flag=True, help="Try each mutant by all cases, and tell which others catch it.")
 @click.option("--rounds", type=click.IntRange(1, 100), default=1, show_default=True, help="How often.")
 @click.option("--busy", "busy_count", type=click.IntRange(0, 16), default=0, help="Beside so many busy processes.")
+@click.option("--verbose", is_flag=True, help="Tell what each case saw.")
 @click.option("--json", "file", type=click.Path(path_type=Path), help="Write all that was found here.")
 def main(
     globs: tuple[str, ...],
@@ -38,17 +40,19 @@ def main(
     matrix: bool,
     rounds: int,
     busy_count: int,
+    verbose: bool,
     file: Path | None,
 ) -> None:
     """Tell whether the cases catch what is wrong, and nothing else. Exit status 1 where they do not."""
     chosen = [each for each in MUTANTS if not globs or any(fnmatchcase(each.case, glob.upper()) for glob in globs)]
     right = [each for each in RIGHT_CLIENTS if not names or any(name.lower() in each.name.lower() for name in names)]
     scores = []
+    told = functools.partial(_tell, verbose=verbose)
     with busy(busy_count):
         for number in range(rounds):
             began = time.perf_counter()
-            trials = try_mutants(chosen, _tell, sockets=sockets, every_case=matrix) if mutants else []
-            score = Score(tuple(trials), tuple(check_clients(right, _tell) if clients else ()))
+            trials = try_mutants(chosen, told, sockets=sockets, every_case=matrix) if mutants else []
+            score = Score(tuple(trials), tuple(check_clients(right, told) if clients else ()))
             scores.append(score)
             click.echo(f"round {number + 1}: {score.summary()} in {time.perf_counter() - began:.0f} s")
     if file is not None:
@@ -59,12 +63,12 @@ def main(
     sys.exit(0 if all(each.perfect for each in scores) and not unguarded else 1)
 
 
-def _tell(each: Trial | Soundness) -> None:
+def _tell(each: Trial | Soundness, *, verbose: bool = False) -> None:
     if isinstance(each, Trial):
         found = "caught" if each.caught else "MISSED"
         verdict = f"{found} {each.verdict:13} {each.seconds:6.2f} s  {each.where:12}"
         click.echo(f"{each.case:8} {verdict}  {each.mutant}: {each.wrong}")
-        if not each.caught:
+        if verbose or not each.caught:
             click.echo(f"         {each.saw}")
         if each.others:
             click.echo(f"         caught by {', '.join(each.others)} as well")

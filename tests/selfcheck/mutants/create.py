@@ -30,8 +30,8 @@ class AsksForNone(OmniJob):
 
     def read(self, answer: Answer | Lost) -> Reading:
         reading = super().read(answer)
-        lacks = reading.http_status == 200 and reading.kind in ("fine", "garbled") and not reading.task_id
-        return changed(reading, kind="fine", task_id=str(None)) if lacks and not reading.message else reading
+        lacks = reading.kind in ("fine", "garbled") and reading.code == 0 and not reading.task_id
+        return changed(reading, kind="fine", task_id=str(None)) if lacks else reading
 
 
 @caught_by("CR-04")
