@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from omni_video.answers import Answer, parsed, read, task
+from omni_video.answers import Answer, Lost, Reading, parsed, read, task
 from omni_video.callbacks import Callbacks
 from omni_video.job import OmniJob
 
@@ -27,6 +27,11 @@ class Believing(Callbacks):
 def status_of(body: bytes) -> str:
     """Return the status that a callback tells."""
     return str(task(parsed(body) or {}).get("status", ""))
+
+
+def no_such_task(answer: Answer | Lost) -> Reading:
+    """Break, as a lookup does that finds nothing."""
+    raise KeyError("task_id")
 
 
 @caught_by("CB-01")
@@ -85,7 +90,7 @@ class UnknownYet(Believing):
     def take(self, headers: Mapping[str, str], body: bytes) -> int:
         for job in self.jobs():
             if job.task_id is None:
-                job.read = {}.__getitem__
+                job.read = no_such_task
         return super().take(headers, body)
 
 
