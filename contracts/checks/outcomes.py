@@ -39,7 +39,7 @@ def outcome_noted(session: Session, argument: Any) -> Iterator[Finding]:
 
 def result_url(session: Session, argument: Any) -> Iterator[Finding]:
     """A job that succeeded has the video's address as the twin told it."""
-    expected = "the address of the video, as the reply told it"
+    expected = "the address of the video, as it was told"
     for each in session.jobs:
         result = each.ending.result
         if result is None or result.outcome != "succeed":
@@ -47,14 +47,15 @@ def result_url(session: Session, argument: Any) -> Iterator[Finding]:
         elif not result.url:
             yield wrong(session, expected, "a success without an address", channel="outcome")
         elif told_in_wire(session, result.url):
-            yield right(session, expected, "the address was told in a reply", channel="outcome")
+            yield right(session, expected, "the address was told", channel="outcome")
         else:
-            yield wrong(session, expected, f"{result.url[:200]!r}, which no reply told", channel="outcome")
+            yield wrong(session, expected, f"{result.url[:200]!r}, which nothing told", channel="outcome")
 
 
 def told_in_wire(session: Session, text: str) -> bool:
-    """Whether a reply of the session told this text, however its JSON is written."""
-    return told_in(session.wire, text)
+    """Whether a reply of the session told this text, however its JSON is written, or a callback that was not forged."""
+    told = any(text.encode() in each.body for each in session.posted if session.tells_end(each))
+    return told or told_in(session.wire, text)
 
 
 def told_in(sightings: Iterable[Sighting], text: str) -> bool:

@@ -10,6 +10,18 @@ from omni_video.job import OmniJob
 
 from tests.selfcheck.mutants.base import caught_by
 
+_MEMBERS = {
+    "task_id",
+    "task_status",
+    "task_status_msg",
+    "task_info",
+    "task_result",
+    "created_at",
+    "updated_at",
+    "external_task_id",
+    "final_unit_deduction",
+}
+
 
 class Believing(Callbacks):
     """Callbacks that can tell jobs something."""
@@ -123,6 +135,14 @@ class AnyAge(Callbacks):
             return super().is_signed(headers, body)
         finally:
             self._wall = now
+
+
+@caught_by("CB-09")
+class ClosedCallbacks(Callbacks):
+    """It refuses a callback with a member that it does not know."""
+
+    def take(self, headers: Mapping[str, str], body: bytes) -> int:
+        return super().take(headers, body) if _MEMBERS.issuperset(parsed(body) or {}) else 400
 
 
 @caught_by("CB-09")
