@@ -28,6 +28,8 @@ from mock_server.scenario_form import ScenarioError
 
 # What a check of a case alone is repeated before it counts as always so.
 REPEATS = 2
+# A case alone has its sessions one after the other; where there are many, a few at a time, lest it take minutes.
+_FEW, _AT_ONCE_OF_MANY = 4, 4
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -153,22 +155,26 @@ class _Run:
         """Return the sessions of a case, played now or for another case that has the same plays."""
         name = _plays_name(case)
         if name not in self.played:
-            self.played[name] = asyncio.create_task(self.play(case, case.side_by_side))
+            self.played[name] = asyncio.create_task(self.play(case))
         found = await asyncio.shield(self.played[name])
         self.sharers[name] -= 1
         if not self.sharers[name]:
             del self.played[name]
         return found
 
-    async def play(self, case: Case, side_by_side: int) -> list[Session]:
-        """Play all sessions of a case."""
+    async def play(self, case: Case) -> list[Session]:
+        """Play all sessions of a case, beside those of others."""
 
         async def one(number: int) -> Session:
-            async with self.room.place(side_by_side):
+            async with self.room.place(case.side_by_side):
                 return await self.session(case, number, plays[number])
 
-        plays = {number: play for number, play in plays_of(case) if not self.unplayable(case, play)}
+        plays = self.plays(case)
         return list(await asyncio.gather(*(one(number) for number in plays)))
+
+    def plays(self, case: Case) -> dict[int, Play]:
+        """Return the sessions of a case that can be played, by number."""
+        return {number: play for number, play in plays_of(case) if not self.unplayable(case, play)}
 
     async def session(self, case: Case, number: int, play: Play) -> Session:
         """Play one session; raise CaseError where its scenario is none."""
@@ -217,7 +223,15 @@ class _Run:
 
     async def alone(self, case: Case) -> tuple[list[Session], list[Finding], Verdict]:
         """Play a case with nothing beside it, and judge it."""
-        sessions = await self.play(case, 1)
+        plays = self.plays(case)
+        at_once = asyncio.Semaphore(1 if len(plays) <= _FEW else min(case.side_by_side, _AT_ONCE_OF_MANY))
+
+        async def one(number: int) -> Session:
+            async with at_once:
+                return await self.session(case, number, plays[number])
+
+        async with self.room.place(1):
+            sessions = list(await asyncio.gather(*(one(number) for number in plays)))
         findings = findings_of(case, sessions)
         return sessions, findings, self.verdict(case, findings)
 

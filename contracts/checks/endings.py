@@ -1,6 +1,6 @@
 """What the client does when a task has ended: it stops, and it reports the end of the right task."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -8,6 +8,7 @@ import msgspec
 from contracts.checks.base import Check, PooledCheck, right, seconds, times, unseen, verdict_of, wrong
 from contracts.checks.outcomes import told_in
 from contracts.observation import JobSeen, Session, was_heard
+from contracts.relay import Posted
 from contracts.report.model import Finding
 from contracts.wire import Sighting
 from mock_server.lifecycle import Final
@@ -73,8 +74,8 @@ def _followed(session: Session, name: str, tasks: list[Task]) -> Iterator[Findin
     final = next((each for each in polls if session.is_final(each) and was_heard(each)), None)
     if final is not None:
         yield right(session, expected, f"told {final.told!r} by query {polls.index(final) + 1} of it", final)
-    elif any(each.began < session.ended and session.tells_end(each) for each in session.posted):
-        yield unseen(session, expected, "a callback told an end")
+    elif any(each.began < session.ended for each in _callbacks(session, ids)):
+        yield unseen(session, expected, "a callback told the end")
     else:
         yield wrong(session, expected, f"{times(len(polls), 'query')} of it, and none was told the end", *polls[-1:])
 
@@ -95,9 +96,16 @@ def _reported(session: Session, name: str, seen: JobSeen, tasks: list[Task]) -> 
     if result.outcome not in ends:
         came = f"outcome {result.outcome}; its task ended as {' or '.join(sorted(ends)) or 'nothing yet'}"
         return wrong(session, expected, came, channel="outcome")
-    if result.url and polls and not told_in(polls, result.url):
+    told = [each.body for each in _callbacks(session, ids)]
+    if result.url and not told_in(polls, result.url) and not any(result.url.encode() in body for body in told):
         return wrong(session, expected, f"the address {result.url[:200]!r} is not that of its task", channel="outcome")
     return right(session, expected, f"outcome {result.outcome}", channel="outcome")
+
+
+def _callbacks(session: Session, ids: Collection[str]) -> list[Posted]:
+    """The callbacks that told the true end of one of these tasks."""
+    about = [each for each in session.posted if any(identifier.encode() in each.body for identifier in ids)]
+    return [each for each in about if session.tells_end(each)]
 
 
 def _submitted(task: Task, name: str) -> Any:

@@ -87,6 +87,8 @@ class NamedByContent(OmniJob):
 class StartsOver(OmniJob):
     """It creates a new task where the first cannot be asked for."""
 
+    restarts = 0
+
     def polls_again(self, reading: Reading, tries: Tries) -> bool:
         return reading.kind not in ("absent", "lost", "trouble") and super().polls_again(reading, tries)
 
@@ -96,5 +98,8 @@ class StartsOver(OmniJob):
         except TaskFailed:
             raise
         except OmniVideoError:
+            self.restarts += 1
+            if self.restarts > 3:
+                raise
             self.external_id, self.task_id = self.new_external_id(), None
             return (yield from super().steps())

@@ -47,12 +47,11 @@ class TypesAsGiven(OmniJob):
 
 
 @caught_by("REQ-05")
-class NullsForUnset(Spoiling):
-    """It writes null, or an empty list, for what was not set."""
+class EmptyForUnset(Spoiling):
+    """It writes an empty list for pictures that were not set."""
 
     def spoil(self, body: dict[str, Any]) -> None:
         body.setdefault("image_list", [])
-        body.setdefault("callback_url", None)
 
 
 @caught_by("REQ-06")
