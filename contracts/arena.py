@@ -12,7 +12,7 @@ import hashlib
 import logging
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -37,11 +37,24 @@ log = logging.getLogger("omnimock")
 _KEY_BYTES = 16
 
 
+class Listener(socket.socket):
+    """A listening socket that counts whom it accepts. Of a handshake that fails nothing else is seen."""
+
+    accepted = 0
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """Take the next connection."""
+        taken = super().accept()
+        self.accepted += 1
+        return taken
+
+
 class Lane(msgspec.Struct):
     """One port, for one session at a time."""
 
     port: int
     tls_port: int
+    tls_listener: Listener
 
     @property
     def base_url(self) -> str:
@@ -76,6 +89,8 @@ class Arena:
         self._first_port, self._lanes_wanted = port, lanes
         self.seed = seed
         self._seeds: dict[str, int] = {}
+        # All that were ever given out.
+        self.keys: set[str] = set()
         self.post = RelayingPost("http://127.0.0.1:1")
         self.twin: Twin = make_twin(
             self.settings, load_program(self.settings), post=lambda: self.post, seed_of=self._seed_of
@@ -89,14 +104,12 @@ class Arena:
         return self._seeds.get(key, self.seed)
 
     async def __aenter__(self) -> "Arena":
-        """Listen; raise OSError where the port is taken."""
+        """Listen; raise ValueError where the port is taken."""
         async with contextlib.AsyncExitStack() as stack:
-            # What its callbacks come to is told in the reports.
+            # What the twin says to those who serve it is no news to those who examine a client.
             stack.callback(log.setLevel, log.level)
             log.setLevel(logging.ERROR)
-            plain = [
-                self._listen(stack, self._first_port if number == 0 else 0) for number in range(self._lanes_wanted)
-            ]
+            plain = [self._listen_first(stack), *(self._listen(stack, 0) for _ in range(self._lanes_wanted - 1))]
             encrypted = [self._listen(stack, 0) for _ in range(self._lanes_wanted)]
             tls = stack.enter_context(tls_of(msgspec.structs.replace(self.settings, tls=True)))
             assert tls is not None
@@ -108,7 +121,7 @@ class Arena:
             for sockets, context in ((plain, None), (encrypted, tls.context)):
                 await stack.enter_async_context(self._serving(sockets, context))
             for one, other in zip(plain, encrypted, strict=True):
-                self.lanes.put_nowait(Lane(one.getsockname()[1], other.getsockname()[1]))
+                self.lanes.put_nowait(Lane(one.getsockname()[1], other.getsockname()[1], other))
             self._stack = stack.pop_all()
         return self
 
@@ -134,10 +147,12 @@ class Arena:
         key = f"sk-omnimock-{secrets.token_hex(_KEY_BYTES)}"
         digest = hashlib.sha256(f"{self.seed}/{name}".encode()).digest()
         self._seeds[key] = int.from_bytes(digest[:6], "big")
+        self.keys.add(key)
         return key, self.twin.worlds.open(key)
 
     def close_world(self, world: World) -> None:
-        """Forget a world, and its seed."""
+        """Forget a world, its seed, and whatever its client may do still."""
+        self.app.forget(world.name)
         self._seeds.pop(world.name, None)
         if not world.closed:
             self.twin.reset(world)
@@ -148,14 +163,23 @@ class Arena:
         self.app.logs[lane.port] = self.app.logs[lane.tls_port] = wire
         return wire
 
+    def _listen_first(self, stack: contextlib.AsyncExitStack) -> Listener:
+        try:
+            return self._listen(stack, self._first_port)
+        except OSError as error:
+            reason = (
+                f"cannot listen on port {self._first_port}: {error.strerror or error}; leave --port out for a free one"
+            )
+            raise ValueError(reason) from None
+
     @staticmethod
-    def _listen(stack: contextlib.AsyncExitStack, port: int) -> socket.socket:
-        listener = listen("127.0.0.1", port)
+    def _listen(stack: contextlib.AsyncExitStack, port: int) -> Listener:
+        listener = Listener(fileno=listen("127.0.0.1", port).detach())
         stack.callback(listener.close)
         return listener
 
     @contextlib.asynccontextmanager
-    async def _serving(self, sockets: list[socket.socket], tls: Any) -> AsyncIterator[None]:
+    async def _serving(self, sockets: Sequence[Listener], tls: Any) -> AsyncIterator[None]:
         config = uvicorn.Config(
             self.app,
             http=Witness,
@@ -173,7 +197,7 @@ class Arena:
         )
         ready = asyncio.Event()
         server = _Server(config, ready.set, self.twin.readers.stop)
-        serving = asyncio.create_task(server.serve(sockets))
+        serving = asyncio.create_task(server.serve(list(sockets)))
         await asyncio.wait({serving, asyncio.create_task(ready.wait())}, return_when=asyncio.FIRST_COMPLETED)
         try:
             yield

@@ -9,6 +9,8 @@ instead, with `level: should` (or `info`): that is for its owner to decide, and 
 """
 
 import datetime
+import errno
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -57,13 +59,13 @@ def read_baseline(path: Path, cases: Sequence[Case], today: datetime.date) -> Ba
     """Return what a file says; raise BaselineError for an entry that is unknown, there twice, or expired."""
     try:
         source = yaml.safe_load(path.read_bytes())
-        entries = msgspec.convert(source or [], list[Entry])
     except OSError as error:
         raise BaselineError(f"baseline {path}: {error.strerror or error}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise BaselineError(f"baseline {path}: not YAML: {' '.join(str(error).split())}") from None
-    except msgspec.ValidationError as error:
-        raise BaselineError(f"baseline {path}: {error}; an entry has a case, a reason and a date `expires`") from None
+    if not isinstance(source or [], list):
+        raise BaselineError(f"baseline {path}: a list of entries is expected, each with a case, a reason and `expires`")
+    entries = [_entry(path, number, each) for number, each in enumerate(source or [], 1)]
     known = {each.id: each for each in cases}
     found: dict[str, Entry] = {}
     for entry in entries:
@@ -84,19 +86,40 @@ def read_baseline(path: Path, cases: Sequence[Case], today: datetime.date) -> Ba
     return Baseline(found)
 
 
+def _entry(path: Path, number: int, source: Any) -> Entry:
+    name = source.get("case") if isinstance(source, dict) else None
+    where = f"baseline {path}: {name if isinstance(name, str) else f'entry {number}'}"
+    try:
+        return msgspec.convert(source, Entry)
+    except msgspec.ValidationError as error:
+        raise BaselineError(f"{where}: {error}; an entry has a case, a reason and a date `expires`") from None
+
+
 def updated(old: Baseline, reports: Iterable[CaseReport], today: datetime.date) -> list[Entry]:
-    """Return the entries after a run: what fails is listed, what passes is not; cases that did not run stay."""
+    """Return the entries after a run: what is red is listed, what passes is not; cases that were not judged stay."""
     entries = dict(old.entries)
     for each in reports:
         known = entries.get(each.id)
         if known is not None and known.level is not None:
             continue
-        if each.verdict in ("failed", "intermittent", "known failing"):
+        if each.red and each.verdict in ("failed", "warned", "intermittent"):
             expires = today + datetime.timedelta(days=_USUAL_DAYS)
             entries.setdefault(each.id, Entry(each.id, f"TODO say why: {_short(each)}", expires))
-        elif each.verdict not in ("unsupported", "not exercised", "harness error"):
+        elif each.verdict in ("passed", "unexpectedly passing"):
             entries.pop(each.id, None)
     return [entries[key] for key in sorted(entries)]
+
+
+def check_writable(path: Path) -> None:
+    """Raise BaselineError where the file cannot be written, before anything is run for it."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        temporary = _temporary(path)
+        temporary.touch()
+        temporary.unlink()
+    except OSError as error:
+        raise BaselineError(f"baseline {path}: cannot be written: {error.strerror or error}") from None
 
 
 def write_baseline(path: Path, entries: Iterable[Entry]) -> None:
@@ -105,11 +128,22 @@ def write_baseline(path: Path, entries: Iterable[Entry]) -> None:
         {key: value for key, value in msgspec.structs.asdict(each).items() if value is not None} for each in entries
     ]
     text = yaml.safe_dump(rows, sort_keys=False, allow_unicode=True, width=100) if rows else "[]\n"
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text("# Known failures; see `omnimock check --help`.\n" + text, encoding="utf-8")
-    temporary.replace(path)
+    temporary = _temporary(path)
+    try:
+        temporary.write_text("# Known failures; see `omnimock check --help`.\n" + text, encoding="utf-8")
+        # What a link names is written, and the link stays.
+        temporary.replace(path.resolve())
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise BaselineError(f"baseline {path}: cannot be written: {error.strerror or error}") from None
+
+
+def _temporary(path: Path) -> Path:
+    whole = path.resolve()
+    return whole.with_name(f".{whole.name}.new")
 
 
 def _short(report: CaseReport) -> str:
     failed = report.failed_findings
-    return f"expected {failed[0].expected}, seen {failed[0].seen}"[:200] if failed else report.reason[:200]
+    told = f"expected {failed[0].expected}, seen {failed[0].seen}" if failed else report.reason
+    return " ".join(told.split())[:200]

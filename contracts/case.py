@@ -38,6 +38,7 @@ class Play(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="keba
 
     `request` is laid over the usual request, and `jobs` over that for each of several jobs; null takes a member away.
     `settings` are wishes. `callbacks` says that the story is told to the client's receiver; `times` plays it so often.
+    A play whose `needs` the client lacks is left out.
     """
 
     name: str = ""
@@ -46,6 +47,7 @@ class Play(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="keba
     jobs: tuple[dict[str, Any], ...] = ({},)
     settings: dict[str, float] = {}
     times: int = 1
+    needs: tuple[Capability, ...] = ()
     callbacks: bool = False
     # The level of what is seen here, where it is lower than that of the case.
     level: Level | None = None
@@ -80,6 +82,8 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="keba
     needs: tuple[Capability, ...] = ()
     # The profile under which it is judged; under another it is for information.
     profile: str | None = None
+    # Where a client does not declare this capability, the case is for information.
+    claim: Capability | None = None
     # How many of its sessions may run side by side with others: 1 or 2 where time is judged finely.
     side_by_side: int = 8
     # Checks that look at all sessions of the case together.

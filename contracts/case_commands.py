@@ -2,6 +2,7 @@
 
 import sys
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,21 +17,27 @@ _WIDTH = 100
 
 @click.command()
 @click.argument("case_id", metavar="[ID]", required=False)
-@click.option("--scenario", "as_scenario", is_flag=True, help="Print the scenarios of the case, as files of scenarios.")
+@click.option("--scenario", "as_scenario", is_flag=True, help="Print the scenarios of the case.")
+@click.option(
+    "--into",
+    "folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="With --scenario: write a file for each, to be served by `omnimock serve --scenarios DIR`.",
+)
 @json_option
-def cases(case_id: str | None, as_scenario: bool, as_json: bool) -> None:
-    """List the cases, or show one: its plays and checks.
-
-    With --scenario it prints what the twin does in a case, to be served by `omnimock serve --scenarios DIR`.
-    """
+def cases(case_id: str | None, as_scenario: bool, folder: Path | None, as_json: bool) -> None:
+    """List the cases, or show one: its plays and checks. With --scenario, what the twin does in it."""
     with one_line_errors():
         from contracts.case import case_of, catalogue
 
         if as_scenario and case_id is None:
             raise ValueError("--scenario goes with the id of a case, such as `omnimock cases IDM-02 --scenario`")
+        if folder is not None and not as_scenario:
+            raise ValueError("--into goes with --scenario, such as `omnimock cases IDM-02 --scenario --into DIR`")
         if case_id is not None:
             one = case_of(case_id)
-            click.echo(_scenarios(one) if as_scenario else _shown(one, as_json=as_json), nl=False)
+            click.echo(_scenarios(one, folder, as_json) if as_scenario else _shown(one, as_json=as_json), nl=False)
             return
         rows = [
             {
@@ -72,16 +79,22 @@ def explain(case_id: str) -> None:
     click.echo(f"\nTry it: omnimock check --case {case.id} -- CMD…{needs}")
 
 
-def _scenarios(case: "Case") -> str:
-    """The scenarios of a case as YAML documents, each with a name of its own."""
-    import yaml
+def _scenarios(case: "Case", folder: Path | None, as_json: bool) -> str:
+    """Return the scenarios of a case, or where they were written."""
+    import json
 
-    documents = []
-    for number, play in enumerate(case.plays):
-        suffix = f"-{number + 1}" if len(case.plays) > 1 else ""
-        about = case.title + (f" ({play.name})" if play.name else "")
-        documents.append({"name": case.id.lower() + suffix, "about": about, **play.scenario})
-    return str(yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True, width=_WIDTH))
+    from contracts.scenario_files import documents_of, scenario_text
+
+    documents = documents_of(case)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = [folder / f"{each['name']}.yaml" for each in documents]
+        for path, each in zip(paths, documents, strict=True):
+            path.write_text(scenario_text(each), encoding="utf-8")
+        return json.dumps([str(each) for each in paths]) + "\n" if as_json else "".join(f"{each}\n" for each in paths)
+    if as_json:
+        return json.dumps(documents, indent=2, ensure_ascii=False) + "\n"
+    return "---\n".join(f"# {each['name']}.yaml\n{scenario_text(each)}" for each in documents)
 
 
 def _shown(case: "Case", *, as_json: bool) -> str:

@@ -1,6 +1,5 @@
 """`omnimock check -- CMD…`: examines a client, and says what is wrong with it."""
 
-import asyncio
 import contextlib
 import datetime
 import shlex
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from contracts.case import Case
     from contracts.drivers.base import Driver
     from contracts.report.model import Report
+    from contracts.report.progress import PlainProgress
 
 # As many as a machine with two cores carries without being late; the cases wait more than they work.
 _LANES = 8
@@ -72,16 +72,16 @@ def check(command: tuple[str, ...], **options: Any) -> None:
 
     Exit status 0 where it is right, 1 where it is wrong, 2 where it could not be examined.
     """
-    from contracts.case import CaseError
     from contracts.drivers.base import HarnessError
+    from contracts.interrupts import Interrupted
 
     with one_line_errors():
         try:
             report = _check(command, **options)
-        except (HarnessError, CaseError) as error:
+        except HarnessError as error:
             fail(str(error))
-        except KeyboardInterrupt:
-            fail("interrupted: nothing was written")
+        except (Interrupted, KeyboardInterrupt):
+            fail("interrupted: the client was ended, and nothing was written")
     sys.exit(report.status)
 
 
@@ -105,25 +105,36 @@ def _check(
     spec: Path | None,
     scenarios: Path | None,
 ) -> "Report":
+    from rich.console import Console
+
     from contracts.baseline import updated, write_baseline
-    from contracts.case import LEVELS, catalogue, chosen
+    from contracts.case import LEVELS, CaseError, catalogue, chosen
     from contracts.drivers.child import check_command
+    from contracts.interrupts import run_unless_interrupted
     from contracts.report.folder import check_folder, write_reports
-    from contracts.report.terminal import Progress
+    from contracts.report.progress import progress_on
 
     names: list[str] = list(LEVELS)
     cases = chosen(globs, LEVELS[: names.index(level) + 1])
+    if not cases:
+        raise CaseError(f"none of these cases is of the level {level} or above; leave --level out")
     check_command(command)
     today = datetime.datetime.now(datetime.UTC).date()
     baseline = _baseline(baseline_file, catalogue(), today, update=baseline_update)
     driver = _driver(command, worker, capabilities, environment, client_settings, lanes)
     if folder is not None:
         check_folder(folder)
-    progress = Progress()
-    replay = (
-        f"omnimock check {'--worker ' if worker else ''}--case {{case}} -- {shlex.join(command)}".replace("{", "{{")
-        .replace("}", "}}")
-        .replace("{{case}}", "{case}")
+    replay = replay_of(
+        command,
+        worker=worker,
+        strict=strict,
+        capabilities=capabilities,
+        environment=environment,
+        client_settings=client_settings,
+        profile=profile,
+        spec=spec,
+        scenarios=scenarios,
+        seed=seed,
     )
     arguments = {
         "profile": profile,
@@ -132,12 +143,13 @@ def _check(
         "seed": seed,
         "port": port,
     }
-    report = asyncio.run(
-        _examine(driver, command, cases, baseline, progress, replay, strict=strict, lanes=lanes, arena=arguments)
-    )
-    if folder is not None:
-        write_reports(folder, report)
-    progress.finished(report)
+    with progress_on(Console()) as progress:
+        report = run_unless_interrupted(
+            _examine(driver, command, cases, baseline, progress, replay, strict=strict, lanes=lanes, arena=arguments)
+        )
+        if folder is not None:
+            write_reports(folder, report)
+        progress.finished(report)
     if baseline_update and baseline_file is not None:
         write_baseline(baseline_file, updated(baseline, report.cases, today))
     return report
@@ -148,7 +160,7 @@ async def _examine(
     command: Sequence[str],
     cases: "Sequence[Case]",
     baseline: "Baseline",
-    progress: Any,
+    progress: "PlainProgress",
     replay: str,
     *,
     strict: bool,
@@ -160,14 +172,7 @@ async def _examine(
     from contracts.report.model import Client
     from contracts.runner import Plan, run_cases
 
-    one = Arena(lanes=lanes, **arena)
-    async with contextlib.AsyncExitStack() as stack:
-        try:
-            await stack.enter_async_context(one)
-        except OSError as error:
-            raise ValueError(
-                f"cannot listen on port {arena['port']}: {error.strerror or error}; --port 0 takes a free one"
-            ) from None
+    async with Arena(lanes=lanes, **arena) as one, contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(driver.close)
         declared = await driver.start()
         client = Client(
@@ -177,7 +182,7 @@ async def _examine(
             tuple(sorted(declared.capabilities)),
             dict(declared.settings),
         )
-        progress.started(len(cases), client)
+        progress.started(len(cases))
         plan = Plan(cases=cases, baseline=baseline, strict=strict, lanes=lanes, replay=replay)
         return await run_cases(LiveStage(one, driver, declared), client, plan, progress.case_done)
 
@@ -200,6 +205,12 @@ def _driver(
             raise ValueError(f"--capability {each}: there is no such capability; {nearest(each, CAPABILITIES)}")
     variables, settings = variables_of(environment), client_settings_of(client_settings)
     if worker:
+        for name, value in variables.items():
+            if "{base_url}" in value or "{api_key}" in value:
+                raise ValueError(
+                    f"--env {name}={value}: a worker is told address and key with each job; leave --worker out, "
+                    "or have the client take them from the job"
+                )
         return WorkerDriver(
             command, lanes=lanes, environment=variables, settings=settings, capabilities=frozenset(capabilities)
         )
@@ -213,12 +224,43 @@ def _driver(
     )
 
 
+def replay_of(
+    command: Sequence[str],
+    *,
+    worker: bool,
+    strict: bool,
+    capabilities: Sequence[str],
+    environment: Sequence[str],
+    client_settings: Sequence[str],
+    profile: str | None,
+    spec: Path | None,
+    scenarios: Path | None,
+    seed: int,
+) -> str:
+    """Return the command that replays a case, with `{case}` for its id.
+
+    A variable that is not filled in by us may be a secret: its value is left out.
+    """
+    words = ["omnimock", "check"]
+    words += ["--worker"] * worker + ["--strict"] * strict
+    for option, values in (("--capability", capabilities), ("--client-setting", client_settings)):
+        words += [f"{option}={shlex.quote(each)}" for each in values]
+    for each in environment:
+        name, _, value = each.partition("=")
+        filled_in = "{base_url}" in value or "{api_key}" in value
+        words.append(f"--env={shlex.quote(each)}" if filled_in else f"--env={name}=…")
+    chosen = {"--profile": profile, "--spec": spec, "--scenarios": scenarios}
+    words += [f"{option}={shlex.quote(str(each))}" for option, each in chosen.items() if each is not None]
+    words += [f"--seed={seed}"] * (seed != 0)
+    return f"{' '.join(words)} --case {{case}} -- {shlex.join(command)}"
+
+
 def variables_of(given: Sequence[str]) -> dict[str, str]:
     """Return what `--env` says; raise ValueError for what is no NAME=VALUE."""
     found = {}
     for each in given:
         name, equals, value = each.partition("=")
-        if not equals or not name:
+        if not equals or not name or "\0" in each:
             raise ValueError(f"--env {each!r}: NAME=VALUE is expected, such as KLING_API_BASE={{base_url}}")
         found[name] = value
     return found
@@ -244,12 +286,14 @@ def client_settings_of(given: Sequence[str]) -> dict[str, float]:
 
 
 def _baseline(path: Path | None, cases: "Sequence[Case]", today: datetime.date, *, update: bool) -> "Baseline":
-    from contracts.baseline import Baseline, read_baseline
+    from contracts.baseline import Baseline, check_writable, read_baseline
 
     if path is None:
         if update:
             raise ValueError("--baseline-update goes with --baseline FILE, which it writes")
         return Baseline()
-    if update and not path.exists():
-        return Baseline()
+    if update:
+        check_writable(path)
+        if not path.exists():
+            return Baseline()
     return read_baseline(path, cases, today)

@@ -107,7 +107,7 @@ def result_from(message: Mapping[str, Any]) -> Result | None:
         return None
     if outcome not in OUTCOMES:
         known = nearest(outcome, OUTCOMES) if isinstance(outcome, str) else f"one of {', '.join(OUTCOMES)}"
-        raise BadResult(f"there is no outcome {outcome!r}; {known}")
+        raise BadResult(f"there is no outcome {outcome!r:.200}; {known}")
     try:
         return msgspec.convert(message, Result)
     except msgspec.ValidationError as error:

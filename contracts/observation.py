@@ -61,6 +61,8 @@ class Session(msgspec.Struct, frozen=True):
     fills: Mapping[str, str]
     profile: str
     virtual: bool = False
+    # How often the client connected to the listener whose certificate nobody trusts, whether it spoke there or not.
+    tls_connections: int = 0
     # Where in a body the client's own id of its job stands.
     external_pointers: frozenset[str] = frozenset()
 
@@ -103,6 +105,23 @@ class Session(msgspec.Struct, frozen=True):
     def is_final(self, sighting: Sighting) -> bool:
         """Whether a sighting told a final status."""
         return sighting.told is not None and self.finals.get(sighting.told) is not None
+
+    def queries_by_task(self) -> dict[str, list[Sighting]]:
+        """The polls by what they asked for: the task where there is one, else the path."""
+        found: dict[str, list[Sighting]] = {}
+        for each in self.queries:
+            found.setdefault(each.exchange.task_id or each.exchange.incoming.path.decode("latin-1"), []).append(each)
+        return found
+
+    def tells_end(self, posted: Posted) -> bool:
+        """Whether a callback told the true end of a task, and was not forged."""
+        finals = [name for name, final in self.finals.items() if final is not None]
+        forged = any(
+            each.faults and "forged" in each.faults and each.url == posted.url and each.status in finals
+            for each in self.attempts
+        )
+        of_ours = any(each.id.encode() in posted.body for each in self.tasks)
+        return of_ours and not forged and any(b'"%b"' % name.encode() in posted.body for name in finals)
 
     def after(self, moment: float) -> list[Sighting]:
         """Return the requests that began after a moment."""

@@ -1,10 +1,9 @@
 """`omnimock observe -- CMD…`: runs a command of the user's own, and judges what it sent."""
 
-import asyncio
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -60,11 +59,14 @@ def observe(
     The address and a key are OMNIMOCK_BASE_URL and OMNIMOCK_API_KEY, DEERAPI_BASE_URL and DEERAPI_KEY. Exit status 1
     where the wire is wrong, 2 where CMD could not be run, else CMD's own.
     """
+    from rich.console import Console
+
     from contracts.case import CaseError, chosen
     from contracts.drivers.base import HarnessError
     from contracts.drivers.child import check_command
+    from contracts.interrupts import Interrupted, run_unless_interrupted
     from contracts.report.folder import check_folder, write_reports
-    from contracts.report.terminal import Progress
+    from contracts.report.terminal import print_summary
 
     with one_line_errors():
         try:
@@ -74,7 +76,7 @@ def observe(
             check_command(command)
             if folder is not None:
                 check_folder(folder)
-            observed = asyncio.run(
+            observed = run_unless_interrupted(
                 _observe(
                     command,
                     cases,
@@ -91,15 +93,26 @@ def observe(
                     },
                 )
             )
-        except (HarnessError, CaseError) as error:
+        except HarnessError as error:
             fail(str(error))
-        except KeyboardInterrupt:
-            fail("interrupted: nothing was judged")
-    if folder is not None:
-        write_reports(folder, observed.report)
-    Progress().finished(observed.report)
-    status = observed.exit_status
-    sys.exit(observed.report.status or (status if status >= 0 else 128 - status))
+        except (Interrupted, KeyboardInterrupt):
+            fail("interrupted: the command was ended, and nothing was judged")
+        status = observed.exit_status if observed.exit_status >= 0 else 128 - observed.exit_status
+        if observed.requests == 0:
+            _say_nothing_came(status)
+        if folder is not None:
+            write_reports(folder, observed.report)
+    print_summary(observed.report, Console())
+    sys.exit(observed.report.status or status)
+
+
+def _say_nothing_came(status: int) -> NoReturn:
+    """End with the command's own status; a right one would be a pass of which nothing was seen."""
+    why = "no request came, so nothing was judged: the command must use the address in OMNIMOCK_BASE_URL"
+    if status:
+        click.echo(f"{why}; it ended with status {status}", err=True)
+        sys.exit(status)
+    fail(f"{why}, or in a name of its own (--env NAME={{base_url}})")
 
 
 async def _observe(

@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from typing import BinaryIO
 
 import msgspec
 
@@ -16,12 +17,12 @@ from contracts.arena import Arena
 from contracts.case import Case, Play
 from contracts.checks.table import CHECKS
 from contracts.drivers.base import Declared, Ending, Log, now
-from contracts.drivers.child import end, spawn
+from contracts.drivers.child import PIPE_GRACE_SECONDS, spawn
 from contracts.drivers.exec import filled
 from contracts.jobs import Job
+from contracts.judging import checked, report_of, without_keys
 from contracts.observation import JobSeen, Session
 from contracts.report.model import CaseReport, Client, Report
-from contracts.runner import report_of
 from contracts.shown import session_report
 from contracts.stage import finals_of
 from contracts.verdicts import case_verdict
@@ -34,6 +35,8 @@ class Observed(msgspec.Struct, frozen=True):
 
     report: Report
     exit_status: int
+    # How many requests came.
+    requests: int
 
 
 async def observe_command(
@@ -91,7 +94,7 @@ async def observe_command(
         strict=strict,
         seed=arena.seed,
     )
-    return Observed(report, status)
+    return Observed(report, status, len(wire))
 
 
 _WHOLE = Case(
@@ -110,12 +113,13 @@ _WHOLE = Case(
 
 
 def _judged(arena: Arena, case: Case, session: Session, *, strict: bool) -> CaseReport:
-    findings = [
+    found = [
         finding
         for check in case.observed
         for name, argument in check.items()
-        for finding in CHECKS[name](session, argument)
+        for finding in checked(case, name, CHECKS, session, argument)
     ]
+    findings = without_keys(found, [session])
     verdict = case_verdict(findings, case.level)
     reason = ""
     if verdict == "not exercised":
@@ -140,18 +144,31 @@ def _environment(base_url: str, key: str, more: Mapping[str, str]) -> dict[str, 
 async def _run(command: Sequence[str], environment: Mapping[str, str], log: Log) -> int:
     """Run it to its end; what it prints is shown as it comes, and kept."""
     child = await spawn(command, environment)
-    assert child.stdin is not None
-    assert child.stdout is not None
-    assert child.stderr is not None
     child.stdin.close()
+    tees = [
+        asyncio.create_task(_tee(child.stdout, log, sys.stdout.buffer)),
+        asyncio.create_task(_tee(child.stderr, log, sys.stderr.buffer)),
+    ]
     try:
-        await asyncio.gather(_tee(child.stdout, log, sys.stdout.fileno()), _tee(child.stderr, log, sys.stderr.fileno()))
-        return await child.wait()
+        status = await child.wait()
+        # What it started may hold its pipes open.
+        await asyncio.wait(tees, timeout=PIPE_GRACE_SECONDS)
+        return status
     finally:
-        await end(child)
+        await child.end()
+        for each in tees:
+            each.cancel()
+        await asyncio.gather(*tees, return_exceptions=True)
 
 
-async def _tee(stream: asyncio.StreamReader, log: Log, shown: int) -> None:
+async def _tee(stream: asyncio.StreamReader, log: Log, shown: BinaryIO) -> None:
+    reading = True
     while part := await stream.read(65_536):
         log.add(part)
-        os.write(shown, part)
+        if reading:
+            # Whoever reads ours may have left; the command goes on.
+            try:
+                shown.write(part)
+                shown.flush()
+            except OSError:
+                reading = False

@@ -62,6 +62,7 @@ class _Playing:
     async def run(self) -> Session:
         arena, play, world = self.arena, self.play, self.world
         wire = arena.watch(self.lane)
+        accepted_before = self.lane.tls_listener.accepted
         posted_before = arena.post.count
         fills = fills_of(self.key, arena.stranger.origin, arena.video_stranger.origin)
         scenario = arena.twin.catalogue.define(scenario_source(play.scenario, fills))
@@ -93,12 +94,13 @@ class _Playing:
             attempts=[each for each in entries if isinstance(each, Attempt)],
             posted=self._posted(posted_before),
             strangers=self._strangers(),
-            log=b"\n".join(ending.log for ending in endings),
+            log=b"\n".join(part for each in seen for part in (each.ending.log, self.driver.printed(each.job))),
             declared=self.declared,
             finals=finals_of(arena.twin),
             external_pointers=external_pointers_of(arena.twin),
             fills=fills,
             profile=arena.twin.program.profile.name,
+            tls_connections=self.lane.tls_listener.accepted - accepted_before,
         )
 
     def _jobs(self, fills: Mapping[str, str]) -> list[Job]:
@@ -132,7 +134,16 @@ class _Playing:
         return [each for each in self.arena.post.since(before) if each.url in urls]
 
     def _reconcile(self, wire: WireLog) -> None:
-        """Add what went past the watched protocol: few requests do, and none may be missing."""
+        """Add what went past the watched protocol: few requests do, and none may be missing.
+
+        Take out what comes late from a session that had this lane before.
+        """
+        others = self.arena.keys - {self.key}
+        wire.sightings = [
+            each
+            for each in wire
+            if others.isdisjoint(word for value in each.header("authorization") for word in value.split())
+        ]
         known = {id(each.exchange.incoming) for each in wire}
         for entry in self.world.journal.entries:
             if isinstance(entry, Exchange) and id(entry.incoming) not in known and not entry.cut:

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
-import yaml
 
 from contracts.observation import JobSeen, Session
 from contracts.report.model import JobReport, SessionReport, WireLine
+from contracts.scenario_files import document_of, scenario_text
 from contracts.strangers import Shown
 from contracts.wire import Sighting
 from mock_server.exchange import Headers
@@ -29,10 +29,10 @@ def session_report(twin: Twin, session: Session) -> SessionReport:
     others = [*(_stranger(session, each, redactor) for each in session.strangers), *_callbacks(session, redactor)]
     # Lines of the wire come first: findings name them by their place.
     shown = (*gapped, *sorted(others, key=lambda each: each.at_seconds))
-    scenario = {"name": session.case.id.lower(), "about": session.case.title, **_short(dict(session.play.scenario))}
+    scenario = document_of(session.case, session.play, session.case.id.lower())
     return SessionReport(
         name=session.name,
-        scenario=yaml.safe_dump(scenario, sort_keys=False, allow_unicode=True, width=100),
+        scenario=scenario_text(_short(scenario)),
         jobs=tuple(_job(each, redactor) for each in session.jobs),
         wire=shown[:_LINES_MAX],
         log=redactor.text(session.log.decode("utf-8", "replace")[-_LOG_CHARACTERS_MAX:]).strip(),

@@ -1,5 +1,6 @@
 """A stage: where the sessions of cases are played. On sockets in real time (`playing.py`), or in virtual time."""
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
@@ -51,8 +52,8 @@ def plays_of(case: Case) -> Iterator[tuple[int, Play]]:
 
 
 def tag_of(key: str) -> str:
-    """Return what stands for a key where it must not be told."""
-    return key[-12:]
+    """Return what stands for a key where it must not be told: no part of it, because logs are searched for parts."""
+    return hashlib.sha256(key.encode()).hexdigest()[:12]
 
 
 def fills_of(key: str, stranger: str, video_stranger: str) -> dict[str, str]:
@@ -62,9 +63,20 @@ def fills_of(key: str, stranger: str, video_stranger: str) -> dict[str, str]:
         "elsewhere": f"{stranger}/{tag}/moved",
         "elsewhere-video": f"{video_stranger}/{tag}/video.mp4",
         "callback-elsewhere": f"{stranger}/{tag}/callback",
-        "long-text": "All work and no play. " * (_LONG_TEXT_CHARACTERS // 22),
+        "long-text": long_text(tag),
+        "hostile-text": hostile_text(tag),
         "tag": tag,
     }
+
+
+def hostile_text(tag: str) -> str:
+    """Return a text that does harm in a log that takes it as it is: it commands the terminal, and forges a line."""
+    return f"refused \x1b]0;{tag}\x07\x1b[2J\x1b[31m{tag}\x1b[0m\r\n{tag} level=info all is well\x00\x08"
+
+
+def long_text(tag: str) -> str:
+    """Return a text of a million characters."""
+    return f"All work and no play, {tag}. " * (_LONG_TEXT_CHARACTERS // 36)
 
 
 def jobs_of(

@@ -12,8 +12,12 @@ from contracts.report.model import Channel, Finding, Verdict
 
 
 def channel_verdict(findings: Iterable[Finding], channel: Channel) -> Verdict | None:
-    """Return the verdict of one channel; None where no check looked at it."""
-    kinds = [each.verdict for each in findings if each.channel == channel]
+    """Return the verdict of one channel; None where no check looked at it. What fails for information does not fail."""
+    kinds = [
+        "info" if each.verdict == "failed" and each.level == "info" else each.verdict
+        for each in findings
+        if each.channel == channel
+    ]
     if not kinds:
         return None
     if "failed" in kinds:
@@ -35,7 +39,9 @@ def case_verdict(findings: Sequence[Finding], level: Level) -> Verdict:
     if level == "must" and "must" in levels:
         return "failed"
     if levels - {"info"}:
-        return "warned"
+        # A warning must not hide that what must be so was not seen at all.
+        unseen = level == "must" and any(each.verdict == "not exercised" for each in findings)
+        return "not exercised" if unseen and not any(each.verdict == "passed" for each in findings) else "warned"
     if "passed" in each:
         return "passed"
     return "info" if "info" in each and "not exercised" not in each else "not exercised"
@@ -54,7 +60,7 @@ def is_red(verdict: Verdict, level: Level, *, strict: bool = False, excused: boo
     """
     counts = level == "must" or (strict and level == "should")
     match verdict:
-        case "failed" | "unexpectedly passing":
+        case "failed" | "unexpectedly passing" | "harness error":
             return True
         case "warned":
             return strict

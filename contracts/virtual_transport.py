@@ -6,6 +6,7 @@ most for each part as the client's read time-out says. A client that gives up, o
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 import httpx
@@ -84,7 +85,9 @@ class VirtualTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def _response(self, coming: "Coming", head: Arrival | None) -> httpx.Response:
         assert isinstance(head, Head)  # Else it was raised.
-        return httpx.Response(head.status, headers=head.headers, stream=_Body(coming))
+        # As a server adds it. Clients hold a Retry-After that is a date against it.
+        date = (b"date", formatdate(self._clock.time(), usegmt=True).encode())
+        return httpx.Response(head.status, headers=[date, *head.headers], stream=_Body(coming))
 
     # What a reply on its way needs
 

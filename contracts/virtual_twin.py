@@ -68,6 +68,13 @@ class VirtualTwin:
         """Return what came over the wire with a bearer key; without a good one, that of the key ""."""
         return self.logs[key]
 
+    def whole_log(self) -> WireLog:
+        """Return what came over the wire with any key, and with none."""
+        whole = WireLog()
+        for each in sorted((each for log in self.logs.values() for each in log), key=lambda each: each.began):
+            whole.add(each)
+        return whole
+
     def world(self, key: str) -> World:
         """Return the world of a bearer key: its tasks, journal and scenarios."""
         return self.twin.worlds.open(key)

@@ -5,6 +5,7 @@ It adds nothing to what the twin says, and nothing to the twin that users serve.
 
 import asyncio
 import time
+from collections import OrderedDict
 from itertools import count
 from typing import Any
 
@@ -15,6 +16,9 @@ from mock_server.exchange import Incoming, Reply
 from mock_server.protocol import TwinProtocol
 from mock_server.twin import Twin
 
+# More than a run has sessions.
+_FORMER_MAX = 10_000
+
 
 class WatchedApp(App):
     """A twin's application that knows whom its requests are told to."""
@@ -23,7 +27,15 @@ class WatchedApp(App):
         super().__init__(twin)
         # The log of each session, by the port at which its client calls.
         self.logs: dict[int, WireLog] = {}
+        # Keys of sessions that are over: a client that goes on with one tells nothing of the next session.
+        self.former: OrderedDict[str, None] = OrderedDict()
         self.connections = count(1)
+
+    def forget(self, key: str) -> None:
+        """Log nothing of a key any more."""
+        self.former[key] = None
+        while len(self.former) > _FORMER_MAX:
+            self.former.popitem(last=False)
 
 
 class Witness(TwinProtocol):
@@ -34,20 +46,24 @@ class Witness(TwinProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.began = 0.0
-        self.number = 0
+        self.number = self.port = 0
         self.log: WireLog | None = None
         self.current: Sighting | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's is the same.
-        """Tell the session by the port that was called."""
+        """Number the connection, and remember the port that was called."""
         super().connection_made(transport)
         self.number = next(self.app.connections)
-        self.log = self.app.logs.get(transport.get_extra_info("sockname")[1])
+        self.port = transport.get_extra_info("sockname")[1]
 
     def data_received(self, data: bytes) -> None:
-        """Note when the first byte of a request came."""
+        """Note when the first byte of a request came, and tell the session by the port that was called.
+
+        A client may keep its connection from one session to the next.
+        """
         if self.in_head and not self.head_bytes:
             self.began = time.monotonic()
+            self.log = self.app.logs.get(self.port)
         super().data_received(data)
 
     def put(self, incoming: Incoming, reply: Reply, *, keep_alive: bool) -> None:
@@ -83,6 +99,8 @@ class Witness(TwinProtocol):
             return None
         whole = time.monotonic()
         began = min(self.began or whole, whole)
-        _, sighting = sighting_of(self.app.twin, incoming, reply, connection=self.number, began=began, whole=whole)
+        world, sighting = sighting_of(self.app.twin, incoming, reply, connection=self.number, began=began, whole=whole)
+        if world.name in self.app.former:
+            return None
         self.log.add(sighting)
         return sighting

@@ -52,7 +52,7 @@ def stops(session: Session, argument: Mapping[str, Any]) -> Iterator[Finding]:
     noun = NOUNS[role]
     seen = session.wire.of(role)
     first = next((each for each in seen if not went_well(each)), None)
-    expected = f"at most {most} further {noun}s after the refusal" if most else f"no further {noun} after the refusal"
+    expected = f"at most {times(most, noun)} after the refusal" if most else f"no further {noun} after the refusal"
     if first is None:
         yield unseen(session, expected, f"no {noun} was refused")
         return
@@ -70,7 +70,7 @@ def grows(sessions: Sequence[Session], argument: Mapping[str, Any]) -> Iterator[
     """`{role: query, factor: 1.5, gaps: 3}`: over all sessions, the longest n-th gaps grow by the factor."""
     role, factor, wanted = argument["role"], argument["factor"], argument["gaps"]
     expected = f"the longest waits grow {factor:g} × from one failure to the next"
-    by_session = [[gap for _, _, gap in _waits(each, role)][:wanted] for each in sessions]
+    by_session = [_rid_of_work(each, [gap for _, _, gap in _waits(each, role)][:wanted]) for each in sessions]
     columns = [[each[index] for each in by_session if len(each) > index] for index in range(wanted)]
     envelope = [_upper(column) for column in columns if len(column) >= _GAPS_WANTED]
     first = sessions[0]
@@ -78,10 +78,12 @@ def grows(sessions: Sequence[Session], argument: Mapping[str, Any]) -> Iterator[
         yield unseen(first, expected, f"the client did not wait often enough to tell: {_why_no_wait(first, role)}")
         return
     shown = ", ".join(map(seconds, envelope))
-    good = all(after >= factor * before for before, after in pairwise(envelope))
-    yield verdict_of(
-        first, good, expected, f"longest waits over {len(sessions)} sessions: {shown}", *_shown(first, role)
-    )
+    seen = f"longest waits over {len(sessions)} sessions: {shown}"
+    if all(after >= factor * before for before, after in pairwise(envelope)):
+        yield right(first, expected, seen, *_shown(first, role))
+    else:
+        # On a busy machine the first waits are longer than they were meant to be.
+        yield wrong(first, expected, seen, *_shown(first, role), upper=True)
 
 
 def not_immediate(sessions: Sequence[Session], argument: Mapping[str, Any]) -> Iterator[Finding]:
@@ -150,6 +152,24 @@ def tries_on(session: Session, argument: Mapping[str, Any]) -> Iterator[Finding]
 def _waits(session: Session, role: str) -> list[tuple[Sighting, Sighting, float]]:
     """Each refused or lost request of a role, with the next one and the wait between them."""
     return [each for each in gaps(session.wire.of(role)) if not went_well(each[0])]
+
+
+def _rid_of_work(session: Session, waits: Sequence[float]) -> list[float]:
+    """Return waits without what the client needs for its own work: to start a process for each request, say.
+
+    It is what comes on top of the poll interval after a good reply. At most half of a wait is taken for work, so that
+    equal waits stay equal, whatever a client does after a good reply.
+    """
+    interval = session.setting("poll_interval_seconds")
+    work = [
+        after.began - before.ended - interval
+        for before, after in pairwise(session.wire)
+        if went_well(before) and after.role == "query"
+    ]
+    if not work or not waits:
+        return list(waits)
+    own = max(0.0, min(*work, min(waits) / 2))
+    return [each - own for each in waits]
 
 
 def _why_no_wait(session: Session, role: str) -> str:

@@ -5,7 +5,6 @@ from typing import Any
 
 from contracts.checks.base import Check, PooledCheck, right, seconds, times, unseen, verdict_of, wrong
 from contracts.observation import Session
-from contracts.relay import Posted
 from contracts.report.model import Finding
 from mock_server.journal import Attempt
 
@@ -49,7 +48,7 @@ def not_before_end(session: Session, argument: Any) -> Iterator[Finding]:
     expected = "no success before the task has ended"
     final = session.first_final()
     moments = [final.began] if final is not None else []
-    moments += [each.began for each in session.posted if _tells_end(session, each)]
+    moments += [each.began for each in session.posted if session.tells_end(each)]
     for each in session.jobs:
         if each.outcome != "succeed":
             yield unseen(session, expected, f"outcome {each.outcome or 'not reported'}", channel="outcome")
@@ -99,20 +98,6 @@ def _judged(session: Session) -> Iterator[Attempt]:
         left.remove(mine)
         if mine.began < session.ended - _AT_THE_END_SECONDS or mine.status is not None:
             yield attempt
-
-
-def _tells_end(session: Session, posted: Posted) -> bool:
-    """Whether a callback told the true end of a task, and was not forged."""
-    ids = [each.id for each in session.tasks]
-    finals = [name for name, final in session.finals.items() if final is not None]
-    forged = any(
-        each.faults and "forged" in each.faults and each.url == posted.url and each.status in finals
-        for each in session.attempts
-    )
-    told = any(one.encode() in posted.body for one in ids) and any(
-        b'"%b"' % one.encode() in posted.body for one in finals
-    )
-    return told and not forged
 
 
 def _none(session: Session) -> str:

@@ -46,7 +46,7 @@ def retried(session: Session, argument: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def goes_on(session: Session, argument: Any) -> Iterator[Finding]:
-    """The client polls on until it is told a final status."""
+    """The client polls on until it is told a final status, or a callback tells it."""
     final = session.first_final()
     expected = "polls until the task has ended"
     polls = session.task_queries()
@@ -54,6 +54,8 @@ def goes_on(session: Session, argument: Any) -> Iterator[Finding]:
         yield right(session, expected, f"the end was told by query {polls.index(final) + 1}", final)
     elif not session.tasks:
         yield wrong(session, expected, "no task was ever created")
+    elif any(each.began < session.ended and session.tells_end(each) for each in session.posted):
+        yield right(session, expected, "the end was told by a callback")
     else:
         last = session.queries[-1:] or session.submits[-1:]
         yield wrong(session, expected, f"{times(len(session.queries), 'query')}, and none was told the end", *last)

@@ -1,12 +1,13 @@
 """What the client said became of the job, against what the twin knows."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from contracts.checks.base import Check, PooledCheck, noted, right, unseen, wrong
-from contracts.checks.replies import reply_json, told_values
+from contracts.checks.replies import reply_json, texts_in, told_values
 from contracts.observation import Session
 from contracts.report.model import Finding
+from contracts.wire import Sighting
 
 _NOT_REPORTED = "the client reported no outcome"
 
@@ -26,9 +27,19 @@ def outcome(session: Session, argument: str | Sequence[str]) -> Iterator[Finding
             yield wrong(session, expected, f"outcome {each.outcome}{told}", channel="outcome")
 
 
+def outcome_noted(session: Session, argument: Any) -> Iterator[Finding]:
+    """What the client said is noted."""
+    name = f"{session.name}: " if session.name else ""
+    for each in session.jobs:
+        if each.outcome is None:
+            yield unseen(session, "recorded", each.ending.detail or _NOT_REPORTED, channel="outcome")
+        else:
+            yield noted(session, "recorded", f"{name}outcome {each.outcome}", channel="outcome")
+
+
 def result_url(session: Session, argument: Any) -> Iterator[Finding]:
     """A job that succeeded has the video's address as the twin told it."""
-    expected = "the address of the video, as the reply told it"
+    expected = "the address of the video, as it was told"
     for each in session.jobs:
         result = each.ending.result
         if result is None or result.outcome != "succeed":
@@ -36,22 +47,22 @@ def result_url(session: Session, argument: Any) -> Iterator[Finding]:
         elif not result.url:
             yield wrong(session, expected, "a success without an address", channel="outcome")
         elif told_in_wire(session, result.url):
-            yield right(session, expected, "the address was told in a reply", channel="outcome")
+            yield right(session, expected, "the address was told", channel="outcome")
         else:
-            yield wrong(session, expected, f"{result.url[:200]!r}, which no reply told", channel="outcome")
+            yield wrong(session, expected, f"{result.url[:200]!r}, which nothing told", channel="outcome")
 
 
 def told_in_wire(session: Session, text: str) -> bool:
-    """Whether a reply of the session told this text, however JSON wrote it."""
-    return any(_tells(reply_json(each), text) for each in session.wire)
+    """Whether a reply of the session told this text, however its JSON is written, or a callback that was not forged."""
+    told = any(text.encode() in each.body for each in session.posted if session.tells_end(each))
+    return told or told_in(session.wire, text)
 
 
-def _tells(value: Any, text: str) -> bool:
-    if isinstance(value, dict):
-        return any(_tells(each, text) for each in value.values())
-    if isinstance(value, list):
-        return any(_tells(each, text) for each in value)
-    return bool(value == text)
+def told_in(sightings: Iterable[Sighting], text: str) -> bool:
+    """Whether one of these replies told this text, however its JSON is written."""
+    seen, written = list(sightings), text.encode()
+    bodies = [each.exchange.reply.body for each in seen if each.exchange.reply is not None]
+    return any(written in body for body in bodies) or any(text in texts_in(reply_json(each)) for each in seen)
 
 
 def names_in_result(session: Session, argument: Sequence[str]) -> Iterator[Finding]:
@@ -101,6 +112,7 @@ _TRACES = (
 
 CHECKS: Mapping[str, Check] = {
     "outcome": outcome,
+    "outcome-noted": outcome_noted,
     "result-url": result_url,
     "names": names_in_result,
     "no-crash": no_crash,

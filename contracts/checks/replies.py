@@ -46,3 +46,11 @@ def _values(value: Any, names: tuple[str, ...]) -> set[str]:
         return set()
     own = {str(value[name]) for name in names if isinstance(value.get(name), str | int)}
     return own.union(*(_values(each, names) for each in value.values()))
+
+
+def texts_in(value: Any) -> set[str]:
+    """Return all texts in a JSON value, however deep."""
+    if isinstance(value, str):
+        return {value}
+    members = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return set().union(*map(texts_in, members))

@@ -35,6 +35,8 @@ class Ending(msgspec.Struct, frozen=True):
     detail: str = ""
     log: bytes = b""
     exit_status: int | None = None
+    # Whether jobs of other cases were running on the same worker, so that it may be their fault.
+    shared: bool = False
 
     @property
     def is_defect(self) -> bool:
@@ -73,6 +75,9 @@ class Driver(Protocol):
 
     def results(self, job: Job) -> int:
         """Return how many results came for a job until now."""
+
+    def printed(self, job: Job) -> bytes:
+        """Return what the client printed since a job ended, and forget the job."""
 
     async def close(self) -> None:
         """End whatever is left of the client."""

@@ -7,15 +7,17 @@ is a JSON object with an outcome; everything else is the client's log.
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from contracts.drivers.base import LOG_BYTES_MAX, Declared, Ending, HarnessError, Kind, Log, now
-from contracts.drivers.child import check_command, end, spawn
+from contracts.drivers.child import PIPE_GRACE_SECONDS, Child, check_command, spawn
+from contracts.drivers.lines import keep, objects_in
 from contracts.jobs import USUAL_CAPABILITIES, BadResult, Job, Result, result_from
 
-# What a client that has ended may leave in its pipes for others to hold open: a moment, then it is closed.
-_PIPE_GRACE_SECONDS = 0.3
+# A system gives a variable so much room at least (Linux: 128 KiB). A longer job is on standard input alone.
+VARIABLE_BYTES_MAX = 100_000
 
 
 class ExecDriver:
@@ -36,6 +38,7 @@ class ExecDriver:
         self._capabilities, self._settings = capabilities, dict(settings or {})
         self._environment = dict(environment or {})
         self._results: dict[str, int] = {}
+        self._started = False
 
     async def start(self) -> Declared:
         """See that the command is there."""
@@ -43,44 +46,47 @@ class ExecDriver:
         return Declared(self.command[0], self._capabilities, self._settings)
 
     async def run(self, job: Job, limit_seconds: float) -> Ending:
-        """Start the command for a job, and wait for its end."""
-        line = msgspec.json.encode(job.message()) + b"\n"
+        """Start the command for a job, and wait for its end.
+
+        Raise HarnessError where it cannot be started; where it could be before, the job has failed.
+        """
         began = now()
-        child = await spawn(self.command, environment_of(job, self._environment))
-        assert child.stdin is not None
-        assert child.stdout is not None
-        assert child.stderr is not None
+        try:
+            child = await spawn(self.command, environment_of(job, self._environment))
+        except HarnessError as error:
+            if not self._started:
+                raise
+            return Ending("died", began, now(), detail=str(error))
+        self._started = True
         log, output = Log(), Log()
         readers = [
-            asyncio.create_task(_read(child.stdout, output)),
-            asyncio.create_task(_read(child.stderr, log)),
+            asyncio.create_task(keep(child.stdout, output.add)),
+            asyncio.create_task(keep(child.stderr, log.add)),
         ]
+        # One that does not read must not be waited for when it has ended.
+        writer = asyncio.create_task(_write(child, msgspec.json.encode(job.message()) + b"\n"))
         hung = False
         try:
             async with asyncio.timeout(limit_seconds):
-                with contextlib.suppress(OSError):
-                    child.stdin.write(line)
-                    await child.stdin.drain()
-                    child.stdin.close()
                 await child.wait()
         except TimeoutError:
             hung = True
-        ended = now()
-        status = child.returncode
-        # What it started may hold its pipes open.
-        await asyncio.wait(readers, timeout=0 if hung else _PIPE_GRACE_SECONDS)
-        await end(child)
-        for each in readers:
-            each.cancel()
-        await asyncio.gather(*readers, return_exceptions=True)
+        finally:
+            ended, status = now(), child.status
+            if status is not None:
+                await asyncio.wait(readers, timeout=PIPE_GRACE_SECONDS)
+            await child.end()
+            for each in (*readers, writer):
+                each.cancel()
+            await asyncio.gather(*readers, writer, return_exceptions=True)
         printed = output.content
-        found = [_object(each) for each in printed.splitlines()]
-        self._results[job.job] = sum(each is not None and each.get("outcome") is not None for each in found)
         kept = (log.content + b"\n" + printed)[:LOG_BYTES_MAX]
+        last = self._last_result(job, printed)
         if hung:
             detail = f"it was still running after {limit_seconds:g} s, and was ended"
-            return Ending("hung", began, ended, detail=detail, log=kept, exit_status=status)
-        return _ending(job, printed, began, ended, kept, status)
+            return Ending("hung", began, ended, detail=detail, log=kept, exit_status=child.status)
+        how, detail, result = _read(job, last, status)
+        return Ending(how, began, ended, result=result, detail=detail, log=kept, exit_status=status)  # type: ignore[arg-type]
 
     async def relay(self, job: Job, headers: Mapping[str, str], body: bytes) -> int:
         """There is no way to relay a callback to a command."""
@@ -90,21 +96,36 @@ class ExecDriver:
         """Return how many lines of its output were results."""
         return self._results.pop(job.job, 0)
 
+    def printed(self, job: Job) -> bytes:
+        """The command has ended with its job."""
+        return b""
+
     async def close(self) -> None:
         """Nothing is left over: each command ends with its job."""
+
+    def _last_result(self, job: Job, printed: bytes) -> dict[str, Any] | None:
+        """Return the last line that is a result, and count them."""
+        last, count = None, 0
+        for each in objects_in(printed):
+            if each.get("outcome") is not None:
+                last, count = each, count + 1
+        self._results[job.job] = count
+        return last
 
 
 def environment_of(job: Job, more: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a job: the names of the protocol, and those that the client reads anyway."""
     own = {name: filled(value, job.base_url, job.api_key) for name, value in more.items()}
-    return {
+    whole = msgspec.json.encode(job.message())
+    variables = {
         "OMNIMOCK_BASE_URL": job.base_url,
         "OMNIMOCK_API_KEY": job.api_key,
-        "OMNIMOCK_JOB": msgspec.json.encode(job.message()).decode(),
         "DEERAPI_BASE_URL": job.base_url,
         "DEERAPI_KEY": job.api_key,
-        **own,
     }
+    if len(whole) <= VARIABLE_BYTES_MAX:
+        variables["OMNIMOCK_JOB"] = whole.decode()
+    return {**variables, **own}
 
 
 def filled(text: str, base_url: str, api_key: str) -> str:
@@ -112,36 +133,23 @@ def filled(text: str, base_url: str, api_key: str) -> str:
     return text.replace("{base_url}", base_url).replace("{api_key}", api_key)
 
 
-async def _read(stream: asyncio.StreamReader, into: Log) -> None:
-    while part := await stream.read(65_536):
-        into.add(part)
+async def _write(child: Child, line: bytes) -> None:
+    with contextlib.suppress(OSError):
+        child.stdin.write(line)
+        await child.stdin.drain()
+    child.stdin.close()
 
 
-def _ending(job: Job, output: bytes, began: float, ended: float, log: bytes, status: int | None) -> Ending:
-    def ending(how: str, detail: str = "", result: Result | None = None) -> Ending:
-        return Ending(how, began, ended, result=result, detail=detail, log=log, exit_status=status)  # type: ignore[arg-type]
-
-    for line in reversed(output.splitlines()):
-        message = _object(line)
-        if message is None or "outcome" not in message:
-            continue
-        try:
-            result = result_from(message)
-        except BadResult as error:
-            return ending("bad-result", str(error))
-        if result is not None and result.job is not None and result.job != job.job:
-            return ending("wrong-job", f"its result is for the job {result.job!r}, and the job was {job.job!r}")
-        return ending("answered" if result is not None else "silent", result=result)
-    if status is not None and status < 0:
-        return ending("died", f"it was ended by signal {-status} without a result")
-    return ending("silent", f"it ended with status {status}, and the last lines that it printed are no result")
-
-
-def _object(line: bytes) -> dict[str, object] | None:
-    if not line.lstrip().startswith(b"{"):
-        return None
+def _read(job: Job, message: Mapping[str, Any] | None, status: int | None) -> tuple[str, str, Result | None]:
+    """Return how a job ended whose command has ended, with what there is to say."""
+    if message is None:
+        if status is not None and status < 0:
+            return "died", f"it was ended by signal {-status} without a result", None
+        return "silent", f"it ended with status {status}, and no line that it printed is a result", None
     try:
-        message = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return message if isinstance(message, dict) else None
+        result = result_from(message)
+    except BadResult as error:
+        return "bad-result", str(error), None
+    if result is not None and result.job is not None and result.job != job.job:
+        return "wrong-job", f"its result is for the job {result.job!r:.200}, and the job was {job.job!r}", None
+    return "answered", "", result

@@ -2,10 +2,14 @@
 
 import importlib
 from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
+from omni_video.callbacks import Callbacks
+from omni_video.client import AsyncOmniVideo, OmniVideo
 from omni_video.errors import OmniVideoError
 from omni_video.job import OmniJob
+from omni_video.receiver import Receiver
 from omni_video.steps import Settings, Video
 
 _WISHES = ("poll_interval_seconds", "request_timeout_seconds", "deadline_seconds")
@@ -42,12 +46,24 @@ def ended(job: str, error: OmniVideoError) -> dict[str, Any]:
     }
 
 
-def job_class(name: str | None) -> type[OmniJob]:
-    """Return the class that decides, named as `module:Class`; the client's own where none is named."""
+@dataclass(frozen=True)
+class Parts:
+    """What a driver puts together. Another client may have parts of its own."""
+
+    job: type[OmniJob] = OmniJob
+    client: type[AsyncOmniVideo] = AsyncOmniVideo
+    sync_client: type[OmniVideo] = OmniVideo
+    callbacks: type[Callbacks] = Callbacks
+    receiver: type[Receiver] = Receiver
+
+
+def parts(name: str | None) -> Parts:
+    """Return the client's own parts, with the one named as `module:Class` in place of the one that it derives from."""
     if name is None:
-        return OmniJob
+        return Parts()
     module, _, attribute = name.partition(":")
     found = getattr(importlib.import_module(module), attribute)
-    if not (isinstance(found, type) and issubclass(found, OmniJob)):
-        raise ValueError(f"{name} is not a class of jobs; a subclass of omni_video.OmniJob is expected")
-    return found
+    for field in fields(Parts):
+        if isinstance(found, type) and issubclass(found, field.default):  # type: ignore[arg-type]
+            return Parts(**{field.name: found})
+    raise ValueError(f"{name} is no part of a client; a subclass of OmniJob, say, is expected (see Parts)")

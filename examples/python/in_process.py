@@ -7,36 +7,37 @@ import time
 from typing import Any
 
 import httpx
-from driving import ended, settings_of, succeeded
-from omni_video.client import AsyncOmniVideo, Clock, OmniVideo
+from driving import Parts, ended, settings_of, succeeded
+from omni_video.client import Clock
 from omni_video.errors import OmniVideoError
-from omni_video.job import OmniJob
 
 from contracts.jobs import Job, Result
 
+_OWN = Parts()
 
-async def generate(job: Job, job_class: type[OmniJob] = OmniJob) -> Result:
+
+async def generate(job: Job, parts: Parts = _OWN) -> Result:
     """Do a job with the async client, by the time of the event loop."""
     transport = job.transport if isinstance(job.transport, httpx.AsyncBaseTransport) else None
-    async with AsyncOmniVideo(job.base_url, job.api_key, transport=transport, **_more(job, job_class)) as client:
+    async with parts.client(job.base_url, job.api_key, transport=transport, **_more(job, parts)) as client:
         try:
             return _result(succeeded(job.job, await client.generate(job.request, callback_url=job.callback_url)))
         except OmniVideoError as error:
             return _result(ended(job.job, error))
 
 
-def generate_sync(job: Job, clock: Clock = time, job_class: type[OmniJob] = OmniJob) -> Result:
+def generate_sync(job: Job, clock: Clock = time, parts: Parts = _OWN) -> Result:
     """Do a job with the sync client, by a clock that has `monotonic()` and `sleep(seconds)`."""
     transport = job.transport if isinstance(job.transport, httpx.BaseTransport) else None
-    with OmniVideo(job.base_url, job.api_key, transport=transport, clock=clock, **_more(job, job_class)) as client:
+    with parts.sync_client(job.base_url, job.api_key, transport=transport, clock=clock, **_more(job, parts)) as client:
         try:
             return _result(succeeded(job.job, client.generate(job.request, callback_url=job.callback_url)))
         except OmniVideoError as error:
             return _result(ended(job.job, error))
 
 
-def _more(job: Job, job_class: type[OmniJob]) -> dict[str, Any]:
-    return {"settings": settings_of(job.message()), "job_class": job_class}
+def _more(job: Job, parts: Parts) -> dict[str, Any]:
+    return {"settings": settings_of(job.message()), "job_class": parts.job}
 
 
 def _result(message: dict[str, Any]) -> Result:

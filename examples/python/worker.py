@@ -18,12 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote, unquote
 
-from driving import ended, job_class, settings_of, succeeded
+from driving import Parts, ended, parts, settings_of, succeeded
 from omni_video.callbacks import Callbacks
-from omni_video.client import AsyncOmniVideo, OmniVideo
 from omni_video.errors import OmniVideoError
-from omni_video.job import OmniJob
-from omni_video.receiver import Receiver
 from omni_video.steps import Video
 
 CAPABILITIES = ("polling", "parallel", "images", "videos", "elements", "multi-shot", "local-validation")
@@ -35,12 +32,10 @@ _THREADS_MAX = 64
 class Worker:
     """Runs jobs side by side until it is told to leave."""
 
-    def __init__(
-        self, write: Callable[[dict[str, Any]], None], *, relay: bool, sync: bool, jobs: type[OmniJob]
-    ) -> None:
-        self._write, self._relay, self._jobs = write, relay, jobs
+    def __init__(self, write: Callable[[dict[str, Any]], None], *, relay: bool, sync: bool, parts: Parts) -> None:
+        self._write, self._relay, self._parts = write, relay, parts
         self._callbacks: OrderedDict[str, Callbacks] = OrderedDict()
-        self._receiver = None if relay else Receiver(self._received)
+        self._receiver = None if relay else parts.receiver(self._received)
         self._threads = ThreadPoolExecutor(_THREADS_MAX) if sync else None
         self._running: set[asyncio.Task[None]] = set()
 
@@ -72,7 +67,7 @@ class Worker:
     def _begin(self, name: str, job: Mapping[str, Any]) -> None:
         """Know the job's callbacks before anything else: one may be relayed before its task has begun."""
         try:
-            callbacks = self._callbacks[name] = Callbacks(job.get("callback_secret"))
+            callbacks = self._callbacks[name] = self._parts.callbacks(job.get("callback_secret"))
         except ValueError as error:
             self._write({"type": "result", "job": name, "outcome": "error", "reason": str(error)})
             return
@@ -95,14 +90,14 @@ class Worker:
         url = job.get("callback_url")
         if url is None and self._receiver is not None:
             url = f"{self._receiver.base_url}/callbacks/{quote(name, safe='')}"
-        more: dict[str, Any] = {"settings": settings_of(job), "callbacks": callbacks, "job_class": self._jobs}
+        more: dict[str, Any] = {"settings": settings_of(job), "callbacks": callbacks, "job_class": self._parts.job}
         if self._threads is not None:
-            with OmniVideo(job["base_url"], job["api_key"], **more) as client:
+            with self._parts.sync_client(job["base_url"], job["api_key"], **more) as client:
                 loop = asyncio.get_running_loop()
                 return await loop.run_in_executor(
                     self._threads, lambda: client.generate(job["request"], callback_url=url)
                 )
-        async with AsyncOmniVideo(job["base_url"], job["api_key"], **more) as client:
+        async with self._parts.client(job["base_url"], job["api_key"], **more) as client:
             return await client.generate(job["request"], callback_url=url)
 
     def _received(self, path: str, headers: Mapping[str, str], body: bytes) -> int:
@@ -118,13 +113,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Do the examiner's jobs, which come on standard input.")
     parser.add_argument("--relay", action="store_true", help="have callbacks relayed, and open no port")
     parser.add_argument("--sync", action="store_true", help="use the sync client, in threads")
-    parser.add_argument("--client", metavar="MODULE:CLASS", help="another class of jobs")
+    parser.add_argument("--client", metavar="MODULE:CLASS", help="a part of another client, such as its jobs")
     chosen = parser.parse_args()
-    asyncio.run(_talk(relay=chosen.relay, sync=chosen.sync, jobs=job_class(chosen.client)))
+    asyncio.run(_talk(relay=chosen.relay, sync=chosen.sync, parts=parts(chosen.client)))
 
 
-async def _talk(*, relay: bool, sync: bool, jobs: type[OmniJob]) -> None:
-    worker = Worker(_write, relay=relay, sync=sync, jobs=jobs)
+async def _talk(*, relay: bool, sync: bool, parts: Parts) -> None:
+    worker = Worker(_write, relay=relay, sync=sync, parts=parts)
     _write(worker.hello())
     messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     loop = asyncio.get_running_loop()

@@ -79,7 +79,7 @@ reading='
       retry_after: (if $retry_after | test("^[0-9]{1,9}$") then $retry_after | tonumber
                     else try ($retry_after | strptime("%a, %d %b %Y %H:%M:%S GMT") | mktime - now) catch 0 end)
     }
-  | if .url == null and .status == "succeed" then .url = (.reason | strings | select(test("^https?://"))) // null else . end
+  | if .url == null and .status == "succeed" then .url = ((.reason | strings | select(test("^https?://"))) // null) else . end
   | .kind = (
       if $curl | one_of(["5", "6", "7"]) then "not-done"
       elif $curl | one_of(["35", "60"]) then "refused"

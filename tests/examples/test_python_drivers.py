@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from driving import job_class, settings_of
+from driving import Parts, parts, settings_of
 from in_process import generate, generate_sync
 from omni_video import AsyncOmniVideo, OmniVideo
 
@@ -183,10 +183,11 @@ def test_in_process_the_async_client_takes_the_transport() -> None:
     assert refused.outcome == "refused"
 
 
-def test_another_class_of_jobs_can_be_named() -> None:
-    assert job_class("omni_video.job:OmniJob").__name__ == "OmniJob"
-    with pytest.raises(ValueError, match="is not a class of jobs"):
-        job_class("json:JSONDecoder")
+def test_a_part_of_another_client_can_be_named() -> None:
+    assert parts(None) == parts("omni_video.job:OmniJob") == Parts()
+    assert parts("omni_video.client:OmniVideo").sync_client is OmniVideo
+    with pytest.raises(ValueError, match="is no part of a client"):
+        parts("json:JSONDecoder")
 
 
 def test_the_client_knows_nothing_of_omnimock() -> None:
