@@ -5,7 +5,6 @@ No job is given and no result is asked for. Of the catalogue those cases are jud
 
 import asyncio
 import datetime
-import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ from contracts.arena import Arena
 from contracts.case import Case, Play
 from contracts.checks.table import CHECKS
 from contracts.drivers.base import Declared, Ending, Log, now
-from contracts.drivers.child import PIPE_GRACE_SECONDS, spawn
+from contracts.drivers.child import PIPE_GRACE_SECONDS, name_of, spawn
 from contracts.drivers.exec import filled
 from contracts.jobs import Job
 from contracts.judging import checked, report_of, without_keys
@@ -74,14 +73,14 @@ async def observe_command(
             posted=arena.post.since(0),
             strangers=[*arena.stranger.shown, *arena.video_stranger.shown],
             log=log.content,
-            declared=Declared(command[0], frozenset(("polling",)), settings),
+            declared=Declared(name_of(command), frozenset(("polling",)), settings),
             finals=finals_of(arena.twin),
             fills={},
             profile=arena.twin.program.profile.name,
         )
         arena.close_world(world)
     reports = [_judged(arena, each, session, strict=strict) for each in cases if each.observed]
-    client = Client(os.path.basename(command[0]), "observe", tuple(command), (), dict(settings))  # noqa: PTH119
+    client = Client(name_of(command), "observe", tuple(command), (), dict(settings))
     report = Report(
         client=client,
         cases=tuple(reports),

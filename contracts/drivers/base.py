@@ -13,7 +13,8 @@ import msgspec
 from contracts.jobs import Job, Result
 
 # Of what a client prints while one job runs. Logs are looked through for secrets; a flood is cut, and counted.
-LOG_BYTES_MAX = 4 * 1024 * 1024
+# A case has up to 30 sessions, which are kept until it is judged.
+LOG_BYTES_MAX = 1024 * 1024
 # A result is a line of a few hundred bytes.
 LINE_BYTES_MAX = 1024 * 1024
 

@@ -81,6 +81,13 @@ class Child:
             os.killpg(self.pid, number)
 
 
+def name_of(command: Sequence[str]) -> str:
+    """Return what a client is called that has not said its name: its program, with the file that it is given to run."""
+    names = [os.path.basename(command[0])]  # noqa: PTH119  It is a text of the user's.
+    names += [os.path.basename(each) for each in command[1:] if os.path.isfile(each)][:1]  # noqa: PTH113, PTH119  The same.
+    return " ".join(names)
+
+
 async def spawn(command: Sequence[str], environment: Mapping[str, str]) -> Child:
     """Start a command, an argument vector that no shell sees; raise HarnessError where it cannot be started."""
     check_command(command)

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from contracts.drivers.base import LOG_BYTES_MAX, Declared, Ending, HarnessError, Kind, Log, now
-from contracts.drivers.child import PIPE_GRACE_SECONDS, Child, check_command, spawn
+from contracts.drivers.child import PIPE_GRACE_SECONDS, Child, check_command, name_of, spawn
 from contracts.drivers.lines import keep, objects_in
 from contracts.jobs import USUAL_CAPABILITIES, BadResult, Job, Result, result_from
 
@@ -43,7 +43,7 @@ class ExecDriver:
     async def start(self) -> Declared:
         """See that the command is there."""
         check_command(self.command)
-        return Declared(self.command[0], self._capabilities, self._settings)
+        return Declared(name_of(self.command), self._capabilities, self._settings)
 
     async def run(self, job: Job, limit_seconds: float) -> Ending:
         """Start the command for a job, and wait for its end.

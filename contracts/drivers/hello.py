@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contracts.drivers.base import Declared, HarnessError
+from contracts.drivers.child import name_of
 from contracts.jobs import CAPABILITIES, PROTOCOL, WISHES
 from mock_server.names import nearest
 
@@ -32,7 +33,7 @@ def declared_by(command: Sequence[str], hello: Mapping[str, Any]) -> Declared:
             raise HarnessError(f"{where}: there is no setting {key!r:.100}; {nearest(key, WISHES)}")
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < _SECONDS_MAX:
             raise HarnessError(f"{where}: {key} is {value!r:.100}; a number of seconds above 0 is expected")
-    return Declared(_name(name) or command[0], frozenset(capabilities), dict(settings))
+    return Declared(_name(name) or name_of(command), frozenset(capabilities), dict(settings))
 
 
 def _name(name: Any) -> str:

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from contracts.case import catalogue
+from tests.live.support import Server, assert_clean_end
 from tests.server.test_cli import run
 
 IDS = [each.id for each in catalogue()]
@@ -100,3 +101,15 @@ def test_what_the_examiner_fills_in_has_a_default(capsys: pytest.CaptureFixture[
     for document in yaml.safe_load_all(text):
         assert document["parameters"]
         assert all(each["default"] for each in document["parameters"].values())
+
+
+def test_a_server_plays_a_printed_scenario(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    folder = tmp_path / "played"
+    run(capsys, "cases", "SE-03", "--scenario", "--into", str(folder))
+    name = min(each.stem for each in folder.iterdir())
+    server = Server(tmp_path, "--scenarios", str(folder), "--scenario", name)
+    key = {"authorization": "Bearer sk-by-hand-0123456789"}
+    body = {"prompt": "A lighthouse.", "aspect_ratio": "16:9"}
+    answer = server.http.post("/kling/v1/videos/omni-video", headers=key, json=body)
+    assert_clean_end(server.end())
+    assert "refused" in answer.text

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,8 @@ from tests.kit.support import PATIENCE_SECONDS, client, lives, living_with
 from tests.live.support import clean_environment, eventually
 from tests.server.test_cli import run
 
-EXAMPLES = Path(__file__).parents[2] / "examples/python"
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples/python"
 RIGHT = [sys.executable, str(EXAMPLES / "exec_once.py")]
 WRONG = client("exec_client", "only-status", "0")
 
@@ -187,34 +188,66 @@ def token() -> str:
 
 
 @pytest.fixture
-def examiner(tmp_path: Path, token: str) -> Iterator["subprocess.Popen[str]"]:
-    """A run whose client hangs, and has a child that hangs too."""
-    client_command = client("exec_client", "hang-with-a-child", "session")
-    folder = str(tmp_path / "reports")
-    with subprocess.Popen(
-        [sys.executable, "-m", "contracts", "check", "--case", "CR-01", "--report", folder, "--", *client_command],
-        cwd=Path(__file__).parents[2],
-        env=clean_environment(TOKEN=token.removeprefix("TOKEN=")),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as one:
-        yield one
-        one.kill()
-    for each in living_with(token):
-        os.kill(each, signal.SIGKILL)
+def start(tmp_path: Path, token: str) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
+    """Start the command in a process of its own, in an empty folder."""
+    started: list[subprocess.Popen[str]] = []
+
+    def one(*arguments: str) -> "subprocess.Popen[str]":
+        environment = clean_environment(TOKEN=token.removeprefix("TOKEN="), PYTHONPATH=str(ROOT))
+        command = [sys.executable, "-m", "contracts", *arguments]
+        started.append(
+            subprocess.Popen(
+                command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
+        )
+        return started[-1]
+
+    yield one
+    for each in started:
+        each.kill()
+        each.communicate()
+    for pid in living_with(token):
+        os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+HANGING = client("exec_client", "hang-with-a-child", "session")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "count", "number", "message"),
+    [
+        (["check", "--report", "reports", "--", *HANGING], 3, signal.SIGINT, "the client was ended, and nothing was w"),
+        (
+            ["check", "--report", "reports", "--", *HANGING],
+            3,
+            signal.SIGTERM,
+            "the client was ended, and nothing was w",
+        ),
+        (["check", "--report", "reports", "--", *HANGING], 3, signal.SIGHUP, "the client was ended, and nothing was w"),
+        (["check", "--worker", "--", *client("worker_client", "stays", "wait")], 3, signal.SIGINT, "the client was e"),
+        (["check", "--worker", "--", *client("worker_client", "nothing")], 2, signal.SIGINT, "the client was ended"),
+        (["observe", "--", *client("observed", "hang")], 2, signal.SIGINT, "the command was ended, and nothing was j"),
+    ],
+    ids=lambda each: " ".join(map(str, each))[:24] if isinstance(each, list) else str(each)[:12],
+)
 def test_a_signal_ends_the_client_and_all_it_started(
-    examiner: "subprocess.Popen[str]", token: str, tmp_path: Path, number: signal.Signals
+    start: Callable[..., "subprocess.Popen[str]"],
+    token: str,
+    tmp_path: Path,
+    arguments: list[str],
+    count: int,
+    number: signal.Signals,
+    message: str,
 ) -> None:
-    # The examiner, its client, and the client's child.
-    eventually(lambda: len(living_with(token)) == 3, "a client that hangs")
+    name, *rest = arguments
+    # One case at a time: the examiner, its client, and the client's child.
+    examiner = start(name, *(["--case", "CR-01"] if name == "check" else []), *rest)
+    eventually(lambda: len(living_with(token)) == count, "a client that hangs")
     started = living_with(token)
     examiner.send_signal(number)
     _, err = examiner.communicate(timeout=PATIENCE_SECONDS)
     assert examiner.returncode == 2
-    assert err == "error: interrupted: the client was ended, and nothing was written\n"
+    assert err.startswith(f"error: interrupted: {message}")
+    assert err.count("\n") == 1
     assert not any(lives(each) for each in started)
     assert not list(tmp_path.iterdir())

@@ -238,3 +238,10 @@ async def test_a_command_that_is_gone_in_the_middle_of_a_run_has_failed_its_job(
     ending = await driver.run(job(), PATIENCE_SECONDS)
     assert (ending.how, ending.is_defect) == ("died", True)
     assert "there is no such file" in ending.detail
+
+
+async def test_a_client_is_called_by_its_program_and_the_file_that_it_runs() -> None:
+    declared = await ExecDriver(client("exec_client", "echo")).start()
+    assert declared.name.startswith("python")
+    assert declared.name.endswith(" exec_client.py")
+    assert (await ExecDriver(["true", "no-such-file"]).start()).name == "true"

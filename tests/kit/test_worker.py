@@ -107,7 +107,7 @@ async def test_a_name_is_one_short_line(make: Make) -> None:
     name = {"name": "acme\n\tvideo " + "x" * 200}
     declared = await make(f"with={json.dumps(name)}").start()
     assert declared.name == ("acme video " + "x" * 200)[:100]
-    assert (await make('with={"name": 5}').start()).name == client("")[0]
+    assert (await make('with={"name": 5}').start()).name.endswith("python worker_client.py")
 
 
 async def test_one_worker_takes_one_job_after_another(make: Make) -> None:
