@@ -5,7 +5,8 @@ of the file are followed. The list of keys is closed, the clock is a manual one,
 that what one has left does not change the answer to another.
 
 One thing is beyond what a schema can say, and is no failure here: a request that fits its schema is refused because a
-check (`x-checks`) says so, or because the task or the page that it names is not there.
+check (`x-checks`) says so, or because the task or the page that it names is not there. Nor is an unknown method that is
+refused with another status than 405 where the spec itself says so.
 """
 
 import functools
@@ -93,7 +94,7 @@ class Subject:
         self.program: Program = load_program(self.settings)
         self.app = App(make_twin(self.settings, self.program))
         self.answers = Counter[tuple[str, int]]()
-        self.fresh = fresh
+        self.fresh, self._asked = fresh, 0
         self._operations = {(each.operation.method, each.operation.path): each for each in self.program.operations}
         self._told: dict[str, Mapping[str, Any]] = {}
         self._smallest = {name: _smallest(each) for name, each in self.program.submits.items()}
@@ -115,8 +116,12 @@ class Subject:
             return
         if self.fresh:
             self.start_afresh()
-            if scope["method"] == "GET":
-                self.make_tasks()
+            match = self.program.routes.match(scope.get("raw_path") or scope["path"].encode())
+            compiled = match.methods.get(scope["method"]) if match is not None else None
+            self._asked += 1
+            # Now and then nothing is there, so that this is seen as well.
+            if compiled is not None and compiled.role in ("query", "list") and self._asked % 3:
+                self.make_tasks(compiled.task_type.name)
         await self.app(scope, receive, send)
 
     def start_afresh(self) -> None:
@@ -124,16 +129,16 @@ class Subject:
         twin = make_twin(self.settings, self.program)
         self.app.twin, self.app.endpoint = twin, twin.endpoint
 
-    def make_tasks(self) -> None:
-        """Let there be tasks of every type: one that has ended, and younger ones."""
-        for name, submit in self.program.submits.items():
-            pointer = self.program.spec.task_types[name].external_id
-            member = pointer.removeprefix("$request.body#/") if pointer else ""
-            for external_id in _EXTERNAL_IDS:
-                more = {member: external_id} if member and external_id is not None else {}
-                self._submit(submit, {**self._smallest[name], **more})
-                if external_id == _EXTERNAL_IDS[0]:
-                    self._move_on(_TO_THE_END_MS)
+    def make_tasks(self, name: str) -> None:
+        """Let there be tasks of a type: one that has ended, and younger ones."""
+        submit = self.program.submits[name]
+        pointer = submit.task_type.external_id
+        member = pointer.removeprefix("$request.body#/") if pointer else ""
+        for external_id in _EXTERNAL_IDS:
+            more = {member: external_id} if member and external_id is not None else {}
+            self._submit(submit, {**self._smallest[name], **more})
+            if external_id == _EXTERNAL_IDS[0]:
+                self._move_on(_TO_THE_END_MS)
 
     @property
     def world(self) -> World:
@@ -199,8 +204,11 @@ class Subject:
         return entries[0].explanation or {} if entries and isinstance(entries[0], Exchange) else {}
 
     def _keep_failure(self, context: Any, failure: Any, case: Any, response: Any) -> bool:
-        from schemathesis.openapi.checks import RejectedPositiveData
+        from schemathesis.openapi.checks import RejectedPositiveData, UnsupportedMethodResponse
 
+        if isinstance(failure, UnsupportedMethodResponse):
+            problem, _ = self.program.problem_for("method-unknown", self.program.dialect)
+            return bool(response.status_code != problem.status)
         rejected = isinstance(failure, RejectedPositiveData)
         return not (rejected and self.was_right_to_refuse(case, response.status_code))
 

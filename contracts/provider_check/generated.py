@@ -15,9 +15,6 @@ from contracts.provider_check.refusals import FreeProbes
 from mock_server.compiled import Compiled
 from mock_server.decoding import NotJson, decode_body
 from mock_server.pointers import MISSING
-from mock_server.rules import keyword_sources
-from mock_server.schemas import compile_schema
-from mock_server.spec import best_confidence
 
 _KIND = "generated"
 # The service's own bounds for what is in a URL are not the spec's.
@@ -105,25 +102,14 @@ class Generated:
             self._judge_read(compiled, case, answer, positive=positive)
 
     def _is_refused_surely(self, compiled: Compiled, content: bytes | None) -> bool:
-        """Tell whether a body is JSON, and breaks a keyword of the schema that is documented."""
+        """Tell whether a body is JSON, and breaks what is documented and what the profile at hand keeps."""
+        assert compiled.submission is not None
         try:
             body = decode_body(content or b"")
+            violations, _ = compiled.submission.validation.check(body, None, ())
         except NotJson:
             return False
-        operation, spec = compiled.operation, self.facts.spec
-        shape = {key: each for key, each in operation.body_schema.items() if key != "allOf"}
-        try:
-            errors = list(compile_schema(spec.document, shape, operation.body_schema_pointer).iter_errors(body))
-        except ValueError:
-            return False
-        for error in errors:
-            node: Any = shape
-            for part in error.schema_path[:-1]:
-                node = node[part]
-            names = keyword_sources(node, str(error.schema_path[-1]))
-            if best_confidence(names, spec.sources).startswith("documented"):
-                return True
-        return False
+        return any(each.confidence.startswith("documented") for each in violations)
 
     def _judge_read(self, compiled: Compiled, case: Any, answer: Answer, *, positive: bool) -> None:
         if answer.accepted:
