@@ -81,7 +81,7 @@ def verify(url: str, key_env: str, for_ms: int, folder: Path | None, as_json: bo
             with elsewhere():
                 verification = verify_provider(plan, key)
         except KeyboardInterrupt:
-            fail("interrupted: what was found so far is not told")
+            fail("interrupted: nothing was found so far")
         _tell(verification, folder, as_json)
     sys.exit(verification.status)
 

@@ -59,6 +59,7 @@ def _verify(plan: Plan, program: Program, caller: Caller) -> Verification:
     budget = Budget(plan.tasks_max)
     probes = FreeProbes(facts, caller, judge, budget, seed=plan.seed)
     probes.greet()
+    interrupted = False
     try:
         probes.run()
         Generated(probes, examples=plan.examples, seed=plan.seed).run()
@@ -67,6 +68,9 @@ def _verify(plan: Plan, program: Program, caller: Caller) -> Verification:
             Tasks(probes, receiver).run()
     except Exhausted as error:
         probes.not_exercised.append(f"all that would have come after: {error}")
+    except KeyboardInterrupt:
+        interrupted = True
+        probes.not_exercised.append("all that would have come after: interrupted")
     return Verification(
         title=program.spec.title,
         url=caller.redactor.text(caller.url),
@@ -77,6 +81,7 @@ def _verify(plan: Plan, program: Program, caller: Caller) -> Verification:
         tasks_max=plan.tasks_max,
         done=dict(probes.done),
         not_exercised=tuple(dict.fromkeys(probes.not_exercised)),
+        interrupted=interrupted,
     )
 
 

@@ -74,11 +74,12 @@ class Verification(msgspec.Struct, frozen=True):
     tasks_max: int
     done: Mapping[str, int]
     not_exercised: tuple[str, ...]
+    interrupted: bool = False
 
     @property
     def status(self) -> int:
-        """The exit status: 1 where something was found."""
-        return 1 if self.findings else 0
+        """The exit status: 1 where something was found, 2 where nobody can tell."""
+        return 1 if self.findings else 2 if self.interrupted else 0
 
     def as_json(self) -> dict[str, Any]:
         """Return it as the report in JSON."""

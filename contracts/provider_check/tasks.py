@@ -2,46 +2,26 @@
 
 import itertools
 import secrets
-from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
 from contracts.provider_check.bodies import WrongBody, right_body, with_member
+from contracts.provider_check.callbacks import Callbacks
 from contracts.provider_check.calling import Answer, Exhausted
 from contracts.provider_check.facts import operation_of
-from contracts.provider_check.receiver import Received, Receiver
+from contracts.provider_check.receiver import Receiver
 from contracts.provider_check.refusals import FreeProbes, task_path
-from contracts.provider_check.shapes import Moment, Shape
+from contracts.provider_check.watching import Watched, Watcher
 from mock_server.compiled import Compiled
-from mock_server.pointers import MISSING, parse
+from mock_server.pointers import MISSING
 from mock_server.rules import Rule, enforce
 
 # How long to wait between polls: a service on this machine is a twin, perhaps a fast one.
 _POLL_SECONDS, _POLL_SECONDS_LOOPBACK = 5.0, 0.02
-_CALLBACKS_SECONDS, _CALLBACKS_SECONDS_LOOPBACK = 60.0, 5.0
 # The check by which a spec says that an external id is used once.
 _USED_ONCE = "unused-external-id"
 _POLLS_MAX = 10_000
 # A status that nobody knows may be an end; so often it is looked at before that is taken for granted.
 _STRANGE_POLLS_MAX = 10
-
-
-class Watched(msgspec.Struct):
-    """One task that was created: what was asked, and what was seen of it."""
-
-    submit: Compiled
-    body: dict[str, Any]
-    name: str
-    external_id: str | None
-    created: Answer
-    id: str = ""
-    statuses: list[str] = msgspec.field(default_factory=list)
-    born: Moment | None = None
-    touched: Moment | None = None
-    final: Answer | None = None
-    url: str | None = None
-    strange: int = 0
 
 
 class Tasks:
@@ -51,7 +31,8 @@ class Tasks:
         self.probes, self.receiver = probes, receiver
         self.facts, self.caller = probes.facts, probes.caller
         self.judge, self.budget = probes.judge, probes.budget
-        self.lifecycles = {name: each.lifecycle for name, each in self.facts.spec.task_types.items()}
+        self.watcher = Watcher(self.facts, self.judge)
+        self.callbacks = Callbacks(probes, receiver)
 
     def run(self) -> None:
         """Spend the budget: a whole life first, then a second use of its external id, a cancel, the other types."""
@@ -70,7 +51,7 @@ class Tasks:
             if watched.id:
                 self._follow(watched)
                 self._look_up(watched)
-                self._callbacks(watched)
+                self.callbacks.check(watched)
             self._create_again(watched)
             if watched.id:
                 self._list(watched, others=len(submits) - number - 1)
@@ -100,12 +81,12 @@ class Tasks:
         if value is MISSING:
             return None
         watched = Watched(submit, body, name, external_id, answer)
-        found = self._shape(submit).read(value, "$task.id")
+        found = self.watcher.shape(submit).read(value, "$task.id")
         watched.id = str(found) if isinstance(found, str | int) and not isinstance(found, bool) else ""
         if not watched.id:
             fact = self.facts.operation(submit.operation, "the reply to a submit has the id of the task")
             self.judge.found("id-missing", submit, "create", "a task is created, and its id is not told", answer, fact)
-        self._see(watched, submit, answer, value)
+        self.watcher.see(watched, submit, answer, value)
         return watched
 
     def _create_again(self, watched: Watched) -> None:
@@ -142,7 +123,7 @@ class Tasks:
         self.probes.done["cancel"] += 1
         value = self.judge.success(cancel, "cancel", answer, valid="the cancel of a task that lives")
         if value is not MISSING:
-            self._see(watched, cancel, answer, value)
+            self.watcher.see(watched, cancel, answer, value)
         self._follow(watched)
 
     # Following
@@ -162,10 +143,10 @@ class Tasks:
                 value = self.judge.success(query, "poll", answer, valid="the query of a task that was created")
                 if value is MISSING:
                     return
-                self._see(watched, query, answer, value)
+                self.watcher.see(watched, query, answer, value)
                 if watched.strange > _STRANGE_POLLS_MAX:
                     return
-                if self._ended(watched):
+                if self.watcher.final(watched):
                     watched.final = answer
                     self._result(watched, query, answer, value)
                     self._stays(watched, query)
@@ -184,105 +165,19 @@ class Tasks:
         self.probes.done["poll"] += 1
         value = self.judge.success(query, "poll", answer, valid="the query of a task that has ended")
         if value is not MISSING:
-            self._see(watched, query, answer, value)
-
-    def _see(self, watched: Watched, compiled: Compiled, answer: Answer, value: Any) -> None:
-        """Hold one reply about a task against all that was seen of it before."""
-        shape, probe = self._shape(compiled), "create" if compiled.role == "submit" else "poll"
-        schema = self.facts.reply_schema(compiled.operation)
-        self._same_id(watched, compiled, answer, shape, value, probe)
-        came = shape.read(value, "$task.external_id")
-        places = shape.places("$task.external_id")
-        if watched.external_id is not None and places and came != watched.external_id:
-            says = "the external id of the request is told again"
-            fact = self.facts.reply_place(compiled.operation, schema, parse(places[0].pointer), says)
-            title = f"the external id {watched.external_id} is told as {came!r}"
-            self.judge.found("external-id-echo", compiled, probe, title, answer, fact)
-        self._times(watched, compiled, answer, shape, value, probe)
-        status = shape.read(value, "$task.status")
-        if isinstance(status, str):
-            self._moved(watched, compiled, answer, status, probe)
-
-    def _same_id(
-        self, watched: Watched, compiled: Compiled, answer: Answer, shape: Shape, value: Any, probe: str
-    ) -> None:
-        place = next(iter(shape.places("$task.id")), None)
-        came = shape.read(value, "$task.id")
-        if place is not None and watched.id and str(came) != watched.id:
-            schema = self.facts.reply_schema(compiled.operation)
-            says = "a task keeps its id"
-            fact = self.facts.reply_place(compiled.operation, schema, parse(place.pointer), says)
-            title = f"the task {watched.id} is told as {came!r}"
-            self.judge.found("id-changed", compiled, probe, title, answer, fact)
-
-    def _times(
-        self, watched: Watched, compiled: Compiled, answer: Answer, shape: Shape, value: Any, probe: str
-    ) -> None:
-        schema = self.facts.reply_schema(compiled.operation)
-
-        def odd(code: str, moment: Moment, title: str, says: str) -> None:
-            fact = self.facts.reply_place(compiled.operation, schema, parse(moment.pointer), says)
-            self.judge.found(code, compiled, probe, title, answer, fact, what=moment.pointer)
-
-        born, touched = shape.moment(value, "$task.created_at"), shape.moment(value, "$task.updated_at")
-        for moment in (born, touched):
-            if moment is not None and moment.ms is not None and not moment.plausible:
-                unit = {"ms": "milliseconds since 1970", "s": "seconds since 1970"}.get(moment.unit, "a date")
-                odd(
-                    "time-unit",
-                    moment,
-                    f"{moment.pointer} is {moment.came}, no time of ours in {unit}",
-                    f"it is {unit}",
-                )
-                return
-        if born is not None:
-            if watched.born is not None and not born.same(watched.born):
-                title = f"{born.pointer} was {watched.born.came} and is {born.came}"
-                odd("time-changed", born, title, "a task is created once")
-            watched.born = born
-        if touched is not None and touched.ms is not None:
-            before = watched.touched or watched.born
-            if before is not None and before.ms is not None and before.unit == touched.unit and touched.ms < before.ms:
-                title = f"{touched.pointer} goes back from {before.came} to {touched.came}"
-                odd("time-backwards", touched, title, "a change is never before the one before it")
-            watched.touched = touched
-
-    def _moved(self, watched: Watched, compiled: Compiled, answer: Answer, status: str, probe: str) -> None:
-        lifecycle = self.lifecycles[watched.submit.task_type.name]
-        if status not in lifecycle.statuses:
-            watched.strange += 1
-            fact = self.facts.silent(compiled.operation, f"the statuses are {', '.join(lifecycle.statuses)}")
-            title = f"a task has the status {status!r}, which is not in the spec"
-            self.judge.found("status-unknown", compiled, probe, title, answer, fact, what=status)
-            return
-        if watched.statuses and status == watched.statuses[-1]:
-            return
-        if watched.statuses:
-            before = watched.statuses[-1]
-            try:
-                lifecycle.between(before, status)
-            except ValueError:
-                allowed = ", ".join(lifecycle.statuses[before].next) or "nothing: it is final"
-                fact = self.facts.lifecycle(watched.submit.task_type.name, before, f"after {before} comes {allowed}")
-                title = f"a task goes from {before} to {status}"
-                self.judge.found("status-move", compiled, probe, title, answer, fact, what=f"{before}/{status}")
-        watched.statuses.append(status)
-
-    def _ended(self, watched: Watched) -> bool:
-        lifecycle = self.lifecycles[watched.submit.task_type.name]
-        return bool(watched.statuses) and lifecycle.statuses[watched.statuses[-1]].final is not None
+            self.watcher.see(watched, query, answer, value)
 
     # Afterwards
 
     def _result(self, watched: Watched, query: Compiled, answer: Answer, value: Any) -> None:
         name = watched.submit.task_type.name
-        final = self.lifecycles[name].statuses[watched.statuses[-1]].final
+        final = self.watcher.final(watched)
         if final == "cancelled":
             return
         if final != "success":
             self.probes.not_exercised.append(f"a result: the task ended as {watched.statuses[-1]}")
             return
-        shape = self._shape(query)
+        shape = self.watcher.shape(query)
         if not shape.places("$result.url"):
             return
         url = shape.read(value, "$result.url")
@@ -307,7 +202,7 @@ class Tasks:
         answer = self.caller.send(query.operation.method, task_path(query, watched.external_id))
         self.probes.done["external-id"] += 1
         value = answer.value if answer.accepted else MISSING
-        if value is MISSING or str(self._shape(query).read(value, "$task.id")) != watched.id:
+        if value is MISSING or str(self.watcher.shape(query).read(value, "$task.id")) != watched.id:
             fact = self.facts.operation(query.operation, "a task is found by its external id as well")
             title = "a task is not found by its external id"
             self.judge.found("external-id-lookup", query, "external-id", title, answer, fact)
@@ -322,7 +217,7 @@ class Tasks:
         answer = self.caller.send(listing.operation.method, listing.operation.path)
         self.probes.done["list"] += 1
         value = self.judge.success(listing, "list", answer, valid="a list")
-        shape = self._shape(listing)
+        shape = self.watcher.shape(listing)
         if value is MISSING or shape.item is None:
             return
         rows = shape.rows(value)
@@ -337,74 +232,7 @@ class Tasks:
             fact = self.facts.operation(listing.operation, "the newest task comes first", confidence="assumed")
             self.judge.found("list-order", listing, "list", "the newest task does not come first", answer, fact)
 
-    # Callbacks
-
-    def _callbacks(self, watched: Watched) -> None:
-        submit, delivery = watched.submit, watched.submit.operation.delivery
-        if delivery is None or submit.submission is None:
-            return
-        if self.receiver is None:
-            self.probes.not_exercised.append(
-                f"{operation_of(submit)}: callbacks, which cannot come here (see --callback-url)"
-            )
-            return
-        wanted = [each for each in submit.submission.callback_statuses(watched.body) if each in watched.statuses]
-        received = self._wait_for(watched, len(wanted))
-        seen = set[str]()
-        for each in received:
-            seen.add(self._callback(watched, each))
-        if missing := [each for each in wanted if each not in seen]:
-            fact = self.facts.delivery(delivery, f"callbacks are sent for {', '.join(delivery.statuses)}")
-            title = f"no callback came for {', '.join(missing)}"
-            self.judge.found("callback-missing", submit, "callbacks", title, watched.created, fact)
-
-    def _wait_for(self, watched: Watched, count: int) -> Sequence[Received]:
-        assert self.receiver is not None
-        patience = _CALLBACKS_SECONDS_LOOPBACK if self.caller.loopback else _CALLBACKS_SECONDS
-        pause = 0.05
-        for _ in range(int(patience / pause)):
-            if len(self.receiver.of(watched.name)) >= count:
-                break
-            self.caller.wait(pause)
-        return self.receiver.of(watched.name)
-
-    def _callback(self, watched: Watched, received: Received) -> str:
-        """Hold one callback against the spec and against what polls have shown; return its status."""
-        submit, delivery = watched.submit, watched.submit.operation.delivery
-        assert delivery is not None
-        self.probes.done["callback"] += 1
-        answer = Answer(watched.created.sent, 200, received.headers, received.body)
-        schema = self.facts.callback_schema(delivery, submit.task_type.name)
-        value = self.judge.body(submit, "callbacks", answer, schema, "callback")
-        if value is MISSING:
-            return ""
-        shape = Shape(self.facts.callback_template(delivery, submit.task_type.name))
-        status, came = shape.read(value, "$task.status"), shape.read(value, "$task.id")
-        if came is not None and str(came) != watched.id:
-            fact = self.facts.callback(submit.operation, delivery, "a callback names the task by its id")
-            title = f"the callback of the task {watched.id} names {came!r}"
-            self.judge.found("callback-id", submit, "callbacks", title, answer, fact)
-        lifecycle = self.lifecycles[submit.task_type.name]
-        known = lifecycle.statuses.get(status) if isinstance(status, str) else None
-        if status is not None and known is None:
-            fact = self.facts.silent(submit.operation, f"the statuses are {', '.join(lifecycle.statuses)}")
-            title = f"a callback has the status {status!r}, which is not in the spec"
-            self.judge.found("callback-status", submit, "callbacks", title, answer, fact)
-        elif known is not None and known.final and watched.final and status != watched.statuses[-1]:
-            fact = self.facts.callback(submit.operation, delivery, "a callback tells what a query tells")
-            title = f"the callback says {status}, and the query {watched.statuses[-1]}"
-            self.judge.found("callback-disagrees", submit, "callbacks", title, answer, fact)
-        url = shape.read(value, "$result.url")
-        if watched.url is not None and url is not None and url != watched.url:
-            fact = self.facts.callback(submit.operation, delivery, "a callback tells what a query tells")
-            title = f"the callback has the result {url}, and the query {watched.url}"
-            self.judge.found("callback-disagrees", submit, "callbacks", title, answer, fact, what="result")
-        return str(status)
-
     # What the spec has
-
-    def _shape(self, compiled: Compiled) -> Shape:
-        return Shape(self.facts.reply_template(compiled.operation))
 
     def _other(self, submit: Compiled, role: str) -> Compiled | None:
         operations = self.facts.program.operations

@@ -409,3 +409,17 @@ def test_the_key_is_told_nowhere(kling: Drifting) -> None:
     assert "sk-verify" not in told
     assert "sk%2Dverify" not in told
     assert "[key]" in told
+
+
+@pytest.mark.parametrize(("drift", "status"), [(without_allow, 1), (lambda exchange: exchange, 2)])
+def test_an_interrupt_keeps_what_was_found(
+    drift: Drift, status: int, kling: Drifting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(self: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("contracts.provider_check.check.Generated.run", interrupt)
+    verification = verified(kling, drift)
+    assert verification.status == status
+    assert {each.code for each in verification.findings} <= {"allow-missing"}
+    assert "all that would have come after: interrupted" in verification.not_exercised
