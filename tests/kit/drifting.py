@@ -115,7 +115,15 @@ def drifting(**settings: Any) -> Iterator[Drifting]:
     chosen = Settings(**{"time_scale": TIME_SCALE, **settings})
     drifter = Drifting(App(make_twin(chosen, load_program(chosen))))
     listener = listen("127.0.0.1", 0)
-    config = uvicorn.Config(drifter, lifespan="on", log_config=None, access_log=False, ws="none", loop="asyncio")
+    config = uvicorn.Config(
+        drifter,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        ws="none",
+        loop="asyncio",
+        timeout_graceful_shutdown=1,
+    )
     server = uvicorn.Server(config)
     started = threading.Event()
 
@@ -133,6 +141,6 @@ def drifting(**settings: Any) -> Iterator[Drifting]:
     try:
         yield drifter
     finally:
-        server.should_exit = server.force_exit = True
+        server.should_exit = True
         thread.join(30)
         listener.close()
