@@ -10,6 +10,8 @@ _LATER = {
     "observe": ("contracts.observe_command", "observe"),
     "cases": ("contracts.case_commands", "cases"),
     "explain": ("contracts.case_commands", "explain"),
+    "verify": ("contracts.verify_command", "verify"),
+    "selftest": ("contracts.selftest_command", "selftest"),
 }
 
 
