@@ -5,7 +5,7 @@ from typing import NoReturn
 
 from mock_server.cli import group, run
 
-_LATER = {
+LATER = {
     "check": ("contracts.check_command", "check"),
     "observe": ("contracts.observe_command", "observe"),
     "cases": ("contracts.case_commands", "cases"),
@@ -17,4 +17,4 @@ _LATER = {
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command `omnimock`."""
-    run(group("Omnimock: a stand-in for an asynchronous task API, and an examiner for its clients.", _LATER), arguments)
+    run(group("Omnimock: a stand-in for an asynchronous task API, and an examiner for its clients.", LATER), arguments)

@@ -1,5 +1,6 @@
 """The documentation is true: what it names exists, and what exists is named."""
 
+import importlib
 import json
 import re
 import runpy
@@ -11,6 +12,7 @@ import click
 import msgspec
 import pytest
 
+from contracts.cli import LATER
 from mock_server.catalogue import Catalogue
 from mock_server.checks import CHECKS
 from mock_server.cli import COMMANDS, serve
@@ -34,6 +36,9 @@ def test_the_readme_names_every_setting(option: str) -> None:
     assert f"`{option}`" in README
 
 
+EXAMINER = [getattr(importlib.import_module(module), name) for module, name in LATER.values()]
+
+
 def all_commands(commands: Iterable[click.Command]) -> Iterable[click.Command]:
     for command in commands:
         yield command
@@ -44,7 +49,7 @@ def all_commands(commands: Iterable[click.Command]) -> Iterable[click.Command]:
 def test_the_readme_names_no_setting_that_is_not_there() -> None:
     known = {
         name
-        for command in all_commands(COMMANDS.values())
+        for command in all_commands([*COMMANDS.values(), *EXAMINER])
         for each in command.params
         if isinstance(each, click.Option)
         for name in (*each.opts, *each.secondary_opts)
@@ -148,7 +153,8 @@ def test_links_between_pages_lead_somewhere(page: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"[a-z_]+\.py\b", (ROOT / "ARCHITECTURE.md").read_text()))))
 def test_the_architecture_names_files_that_are_there(name: str) -> None:
-    assert any((ROOT / folder / name).exists() for folder in ("mock_server", "mock_server/control", ".ci"))
+    folders = ("mock_server", "mock_server/control", ".ci", "contracts", "contracts/report", "contracts/checks")
+    assert any((ROOT / folder / name).exists() for folder in folders)
 
 
 def _expressions(program: Program) -> list[str]:
