@@ -74,10 +74,11 @@ async def run_cases(
     finally:
         await run.close()
     cases = tuple(reports[case.id] for case in plan.cases)
+    complaints = [*run.complaints, *_unheard(cases)]
     return Report(
         client=client,
         cases=cases,
-        status=1 if run.complaints or any(each.red for each in cases) else 0,
+        status=1 if complaints or any(each.red for each in cases) else 0,
         started=started.isoformat(timespec="seconds"),
         seconds=time.monotonic() - began,
         profile=stage.twin.program.profile.name,
@@ -85,8 +86,21 @@ async def run_cases(
         version=__version__,
         strict=plan.strict,
         seed=stage.seed,
-        complaints=tuple(run.complaints),
+        complaints=tuple(complaints),
     )
+
+
+def _unheard(cases: Sequence[CaseReport]) -> list[str]:
+    """What there is to say where something is red, nothing passed, and no request ever came: nothing else matters then."""
+    sessions = [session for each in cases for session in each.sessions]
+    came = any(session.wire for session in sessions) or any(each.verdict == "passed" for each in cases)
+    if came or not any(each.red and each.sessions for each in cases):
+        return []
+    last = next((session.log.splitlines()[-1] for session in sessions if session.log), "nothing")
+    return [
+        "no request came in any case: does the client call the address that it is given (base_url of the job, or the "
+        f"variables OMNIMOCK_BASE_URL and DEERAPI_BASE_URL)? The last line that it printed: {last[:200]}"
+    ]
 
 
 class _Run:

@@ -240,3 +240,13 @@ async def test_cases_are_told_as_they_end_and_replayed_by_their_id(twin: Twin) -
     report = await run_cases(stage, CLIENT, plan, lambda case: told.append(case.id))
     assert told == ["ZZ-01"]
     assert report.cases[0].replay == "omnimock check --case ZZ-01 -- echo {case} {}"
+
+
+async def test_a_client_that_no_request_comes_from_is_told_where_to_look(twin: Twin) -> None:
+    report, _ = await run(twin, lambda *_: [finding("failed")], [a_case()])
+    assert report.status == 1
+    (complaint,) = report.complaints
+    assert "no request came in any case" in complaint
+    assert "OMNIMOCK_BASE_URL" in complaint
+    content, _ = await run(twin, lambda *_: [PASSED], [a_case()])
+    assert content.complaints == ()
