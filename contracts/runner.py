@@ -91,7 +91,7 @@ async def run_cases(
 
 
 def _unheard(cases: Sequence[CaseReport]) -> list[str]:
-    """What there is to say where something is red, nothing passed, and no request ever came: nothing else matters then."""
+    """What there is to say where something is red, nothing passed, and no request ever came."""
     sessions = [session for each in cases for session in each.sessions]
     came = any(session.wire for session in sessions) or any(each.verdict == "passed" for each in cases)
     if came or not any(each.red and each.sessions for each in cases):
