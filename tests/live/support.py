@@ -57,11 +57,11 @@ def eventually(look: Callable[[], T | None], what: str) -> T:
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """Return the environment of this process without omnimock's settings and proxies, and with `more`."""
+    """Return the environment of this process without settings of omnimock and pytest, and proxies, with `more`."""
     mine = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("OMNIMOCK_") and not name.lower().endswith("_proxy")
+        if not name.startswith(("OMNIMOCK_", "PYTEST_")) and not name.lower().endswith("_proxy")
     }
     return {**mine, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "default", "NO_PROXY": "*", **more}
 
