@@ -5,7 +5,6 @@
 The clients are made of parts of the example client in Python, which stands beside the tests.
 """
 
-import logging
 import sys
 from pathlib import Path
 
@@ -14,6 +13,3 @@ PYTHON_EXAMPLE = ROOT / "examples/python"
 
 if str(PYTHON_EXAMPLE) not in sys.path:
     sys.path.insert(0, str(PYTHON_EXAMPLE))
-
-# Broken clients refuse callbacks; the twin would tell of each.
-logging.getLogger("omnimock").setLevel(logging.ERROR)
