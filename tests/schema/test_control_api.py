@@ -28,6 +28,9 @@ from mock_server.settings import Settings
 from mock_server.twin import load_program, make_twin
 from tests.support import MINIMAL, Caller
 
+# The last test looks at what the others drew: they stay in one process.
+pytestmark = pytest.mark.xdist_group("control-api")
+
 KEY = "sk-test-of-ours"
 FILE: Any = yaml.safe_load(resource("fixtures/control-api.yaml").read_text(encoding="utf-8"))
 METHODS = ("get", "post", "put", "delete", "head")

@@ -2,11 +2,16 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from contracts.case import case_of, catalogue
 from tests.selfcheck.clients import RIGHT_CLIENTS
 from tests.selfcheck.mutants import MUTANTS
 from tests.selfcheck.score import Score, check_clients, try_mutants, unguarded_cases
 from tests.selfcheck.trial import needs_sockets
+
+# One score, tried once: they stay in one process.
+pytestmark = pytest.mark.xdist_group("selfcheck")
 
 # The others (exec, shell) are as right: `python -m tests.selfcheck` examines them too, one after the other.
 _HERE = ("Python, async, worker", "Python, sync, worker", "Python, callbacks relayed", "Node, worker")
