@@ -24,8 +24,7 @@ from contracts.relay import RelayingPost
 from contracts.strangers import Stranger
 from contracts.wire import WireLog
 from contracts.witness import WatchedApp, Witness
-from mock_server.protocol import KEEP_ALIVE_SECONDS
-from mock_server.server import TwinServer, listen
+from mock_server.server import TwinServer, listen, uvicorn_config
 from mock_server.settings import Settings
 from mock_server.tls import tls_of
 from mock_server.twin import Twin, load_program, make_twin
@@ -180,21 +179,7 @@ class Arena:
 
     @contextlib.asynccontextmanager
     async def _serving(self, sockets: Sequence[Listener], tls: Any) -> AsyncIterator[None]:
-        config = uvicorn.Config(
-            self.app,
-            http=Witness,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level=logging.WARNING,
-            access_log=False,
-            interface="asgi3",
-            proxy_headers=False,
-            server_header=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=1,
-            ssl_context_factory=(lambda config, make_default: tls) if tls else None,
-        )
+        config = uvicorn_config(self.app, Witness, tls, lifespan="off", timeout_graceful_shutdown=1)
         ready = asyncio.Event()
         server = _Server(config, ready.set, self.twin.readers.stop)
         serving = asyncio.create_task(server.serve(list(sockets)))

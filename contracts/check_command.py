@@ -105,14 +105,13 @@ def _check(
     spec: Path | None,
     scenarios: Path | None,
 ) -> "Report":
-    from rich.console import Console
-
     from contracts.baseline import updated, write_baseline
     from contracts.case import LEVELS, CaseError, catalogue, chosen
     from contracts.drivers.child import check_command
     from contracts.interrupts import run_unless_interrupted
-    from contracts.report.folder import check_folder, write_reports
+    from contracts.report.folder import append_step_summary, check_folder, write_reports
     from contracts.report.progress import progress_on
+    from contracts.report.terminal import make_console
 
     names: list[str] = list(LEVELS)
     cases = chosen(globs, LEVELS[: names.index(level) + 1])
@@ -143,12 +142,14 @@ def _check(
         "seed": seed,
         "port": port,
     }
-    with progress_on(Console()) as progress:
+    with progress_on(make_console()) as progress:
         report = run_unless_interrupted(
             _examine(driver, command, cases, baseline, progress, replay, strict=strict, lanes=lanes, arena=arguments)
         )
         if folder is not None:
             write_reports(folder, report)
+        else:
+            append_step_summary(report)
         progress.finished(report)
     if baseline_update and baseline_file is not None:
         write_baseline(baseline_file, updated(baseline, report.cases, today))

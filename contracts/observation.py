@@ -63,8 +63,6 @@ class Session(msgspec.Struct, frozen=True):
     virtual: bool = False
     # How often the client connected to the listener whose certificate nobody trusts, whether it spoke there or not.
     tls_connections: int = 0
-    # Where in a body the client's own id of its job stands.
-    external_pointers: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -122,10 +120,6 @@ class Session(msgspec.Struct, frozen=True):
         )
         of_ours = any(each.id.encode() in posted.body for each in self.tasks)
         return of_ours and not forged and any(b'"%b"' % name.encode() in posted.body for name in finals)
-
-    def after(self, moment: float) -> list[Sighting]:
-        """Return the requests that began after a moment."""
-        return [each for each in self.wire if each.began > moment]
 
 
 def gaps(sightings: Sequence[Sighting]) -> Iterator[tuple[Sighting, Sighting, float]]:

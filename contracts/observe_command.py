@@ -59,14 +59,12 @@ def observe(
     The address and a key are OMNIMOCK_BASE_URL and OMNIMOCK_API_KEY, DEERAPI_BASE_URL and DEERAPI_KEY. Exit status 1
     where the wire is wrong, 2 where CMD could not be run, else CMD's own.
     """
-    from rich.console import Console
-
     from contracts.case import CaseError, chosen
     from contracts.drivers.base import HarnessError
     from contracts.drivers.child import check_command
     from contracts.interrupts import Interrupted, run_unless_interrupted
-    from contracts.report.folder import check_folder, write_reports
-    from contracts.report.terminal import print_summary
+    from contracts.report.folder import append_step_summary, check_folder, write_reports
+    from contracts.report.terminal import make_console, print_summary
 
     with one_line_errors():
         try:
@@ -102,7 +100,9 @@ def observe(
             _say_nothing_came(status)
         if folder is not None:
             write_reports(folder, observed.report)
-    print_summary(observed.report, Console())
+        else:
+            append_step_summary(observed.report)
+    print_summary(observed.report, make_console())
     sys.exit(observed.report.status or status)
 
 

@@ -141,7 +141,10 @@ class _Run:
         if self.is_to_be_tried_again(case, verdict):
             sessions, findings, verdict, reason = await self.again(case, sessions, findings, verdict)
         if verdict == "not exercised":
-            reason = next((each.seen for each in findings if each.verdict == "not exercised"), "nothing was seen")
+            unseen = sorted(
+                (each for each in findings if each.verdict == "not exercised"), key=lambda each: each.channel
+            )
+            reason = unseen[-1].seen if unseen else "nothing was seen"
             if only_silent(case, sessions, findings):
                 verdict, reason = "unsupported", "the client reports no outcome"
         return self.report(case, sessions, findings, verdict, reason, began)

@@ -30,7 +30,8 @@ def channel_verdict(findings: Iterable[Finding], channel: Channel) -> Verdict | 
 def case_verdict(findings: Sequence[Finding], level: Level) -> Verdict:
     """Return the verdict of a case by its findings. What fails at the level should is a warning.
 
-    A wire that is right carries a case whose outcome was not reported, and the other way round.
+    A wire that is right carries a case whose outcome was not reported. It is not so the other way round: what the wire
+    was to show and did not show has not been exercised, whatever the client says came of it.
     """
     each = [channel_verdict(findings, "wire"), channel_verdict(findings, "outcome")]
     if level == "info":
@@ -42,6 +43,8 @@ def case_verdict(findings: Sequence[Finding], level: Level) -> Verdict:
         # A warning must not hide that what must be so was not seen at all.
         unseen = level == "must" and any(each.verdict == "not exercised" for each in findings)
         return "not exercised" if unseen and not any(each.verdict == "passed" for each in findings) else "warned"
+    if each[0] == "not exercised":
+        return "not exercised"
     if "passed" in each:
         return "passed"
     return "info" if "info" in each and "not exercised" not in each else "not exercised"
@@ -53,11 +56,8 @@ def only_late(findings: Iterable[Finding]) -> bool:
     return bool(failed) and all(each.upper for each in failed)
 
 
-def is_red(verdict: Verdict, level: Level, *, strict: bool = False, excused: bool = False) -> bool:
-    """Whether a case makes the run red.
-
-    `excused` says that the client told why it cannot be exercised. `strict` counts should as must.
-    """
+def is_red(verdict: Verdict, level: Level, *, strict: bool = False) -> bool:
+    """Whether a case makes the run red. `strict` counts should as must."""
     counts = level == "must" or (strict and level == "should")
     match verdict:
         case "failed" | "unexpectedly passing" | "harness error":
@@ -67,6 +67,6 @@ def is_red(verdict: Verdict, level: Level, *, strict: bool = False, excused: boo
         case "intermittent":
             return counts
         case "not exercised":
-            return level != "info" and not excused
+            return level != "info"
         case _:
             return False

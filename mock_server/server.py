@@ -14,6 +14,7 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
@@ -149,12 +150,17 @@ def base_url(host: str, port: int, scheme: str = "http") -> str:
 def run(twin: Twin, listener: socket.socket, on_ready: Callable[[], None], tls: ssl.SSLContext | None = None) -> None:
     """Serve until a signal ends it; over TLS where there is a context for it."""
     _raise_open_files()
-    config = uvicorn.Config(
-        App(twin),
-        http=TwinProtocol,
+    config = uvicorn_config(App(twin), TwinProtocol, tls, loop="uvloop", lifespan="on")
+    on_hangup = functools.partial(reload_scenarios, twin) if twin.catalogue.folder is not None else None
+    TwinServer(config, on_ready, twin.readers.stop, on_hangup).run(sockets=[listener])
+
+
+def uvicorn_config(app: App, protocol: type[TwinProtocol], tls: ssl.SSLContext | None, **more: Any) -> uvicorn.Config:
+    """Return how uvicorn serves a twin; over TLS where there is a context for it."""
+    return uvicorn.Config(
+        app,
+        http=protocol,
         ws="none",
-        loop="uvloop",
-        lifespan="on",
         log_config=None,
         log_level=logging.WARNING,
         access_log=False,
@@ -162,11 +168,9 @@ def run(twin: Twin, listener: socket.socket, on_ready: Callable[[], None], tls: 
         proxy_headers=False,
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=int(STOP_GRACE_SECONDS),
         ssl_context_factory=(lambda config, make_default: tls) if tls else None,
+        **{"timeout_graceful_shutdown": int(STOP_GRACE_SECONDS), **more},
     )
-    on_hangup = functools.partial(reload_scenarios, twin) if twin.catalogue.folder is not None else None
-    TwinServer(config, on_ready, twin.readers.stop, on_hangup).run(sockets=[listener])
 
 
 def reload_scenarios(twin: Twin) -> None:

@@ -5,7 +5,7 @@ Whatever happens later is an `Ending` of the job that was running.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Literal, Protocol
 
 import msgspec
@@ -51,10 +51,6 @@ class Declared(msgspec.Struct, frozen=True):
     name: str
     capabilities: frozenset[str]
     settings: Mapping[str, float] = {}
-
-
-# Hands a relayed callback to the client: headers and body; returns the status it answers with.
-Relay = Callable[[Mapping[str, str], bytes], Awaitable[int]]
 
 
 Kind = Literal["exec", "worker", "in process"]

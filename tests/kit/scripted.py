@@ -78,7 +78,6 @@ class ScriptedStage:
             log=msgspec.json.encode(list(findings)),
             declared=self.declared,
             finals={},
-            external_pointers=frozenset(),
             fills={},
             profile="kling",
         )

@@ -110,6 +110,8 @@ def test_strict_only_adds(verdict: Verdict, level: Level) -> None:
     assert is_red(verdict, level) <= is_red(verdict, level, strict=True)
 
 
-def test_an_excuse_covers_what_was_not_exercised_and_nothing_else() -> None:
-    assert not is_red("not exercised", "must", excused=True)
-    assert is_red("failed", "must", excused=True)
+@given(many, st.sampled_from(["must", "should"]))
+def test_no_outcome_stands_for_a_wire_that_showed_nothing(found: list[Finding], level: Level) -> None:
+    unseen = [each for each in found if each.channel == "outcome"]
+    unseen.append(Finding("wire", "not exercised", "this", "nothing"))
+    assert case_verdict(unseen, level) != "passed"
