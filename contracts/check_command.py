@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from contracts.command_options import (
+    case_option,
+    client_setting_option,
+    client_settings_of,
+    command_argument,
+    env_option,
+    port_option,
+    replay_of,
+    report_option,
+    strict_option,
+    variables_of,
+)
 from mock_server.options import fail, one_line_errors, profile_option, scenarios_option, spec_option
 
 if TYPE_CHECKING:
@@ -25,7 +36,7 @@ _LANES = 8
 
 @click.command(context_settings={"ignore_unknown_options": False})
 @click.option("--worker", is_flag=True, help="CMD takes many jobs as JSON lines, in place of being started for each.")
-@click.option("--case", "globs", multiple=True, metavar="GLOB", help="Only these cases, such as RT-*; may be repeated.")
+@case_option
 @click.option(
     "--level",
     type=click.Choice(["must", "should", "info"]),
@@ -33,7 +44,7 @@ _LANES = 8
     show_default=True,
     help="Only cases of this level and above.",
 )
-@click.option("--strict", is_flag=True, help="Count should as must.")
+@strict_option
 @click.option(
     "--capability",
     "capabilities",
@@ -43,30 +54,18 @@ _LANES = 8
 )
 @click.option("--baseline", "baseline_file", type=click.Path(path_type=Path), help="Known failures (YAML).")
 @click.option("--baseline-update", is_flag=True, help="Write what fails into the baseline, and take out what passes.")
-@click.option(
-    "--env",
-    "environment",
-    multiple=True,
-    metavar="NAME={base_url}",
-    help="Set this variable for the client; {base_url} and {api_key} are filled in. May be repeated.",
-)
-@click.option(
-    "--client-setting",
-    "client_settings",
-    multiple=True,
-    metavar="NAME=SECONDS",
-    help="A setting that the client cannot change, such as poll_interval_seconds=5; may be repeated.",
-)
+@env_option
+@client_setting_option
 @click.option(
     "--jobs", "lanes", type=click.IntRange(1, 64), default=_LANES, show_default=True, help="Sessions side by side."
 )
-@click.option("--report", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Write all reports here.")
-@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="The port of the twin.  [default: a free one]")
+@report_option
+@port_option
 @click.option("--seed", type=int, default=0, show_default=True, help="What ids, paces and chance are drawn from.")
 @profile_option
 @spec_option
 @scenarios_option
-@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="-- CMD...")
+@command_argument
 def check(command: tuple[str, ...], **options: Any) -> None:
     """Examine a client, in any language: CMD is started as the driver protocol says.
 
@@ -223,67 +222,6 @@ def _driver(
         settings=settings,
         environment=variables,
     )
-
-
-def replay_of(
-    command: Sequence[str],
-    *,
-    worker: bool,
-    strict: bool,
-    capabilities: Sequence[str],
-    environment: Sequence[str],
-    client_settings: Sequence[str],
-    profile: str | None,
-    spec: Path | None,
-    scenarios: Path | None,
-    seed: int,
-) -> str:
-    """Return the command that replays a case, with `{case}` for its id.
-
-    A variable that is not filled in by us may be a secret: its value is left out.
-    """
-    words = ["omnimock", "check"]
-    words += ["--worker"] * worker + ["--strict"] * strict
-    for option, values in (("--capability", capabilities), ("--client-setting", client_settings)):
-        words += [f"{option}={shlex.quote(each)}" for each in values]
-    for each in environment:
-        name, _, value = each.partition("=")
-        filled_in = "{base_url}" in value or "{api_key}" in value
-        words.append(f"--env={shlex.quote(each)}" if filled_in else f"--env={name}=…")
-    chosen = {"--profile": profile, "--spec": spec, "--scenarios": scenarios}
-    words += [f"{option}={shlex.quote(str(each))}" for option, each in chosen.items() if each is not None]
-    words += [f"--seed={seed}"] * (seed != 0)
-    return f"{' '.join(words)} --case {{case}} -- {shlex.join(command)}"
-
-
-def variables_of(given: Sequence[str]) -> dict[str, str]:
-    """Return what `--env` says; raise ValueError for what is no NAME=VALUE."""
-    found = {}
-    for each in given:
-        name, equals, value = each.partition("=")
-        if not equals or not name or "\0" in each:
-            raise ValueError(f"--env {each!r}: NAME=VALUE is expected, such as KLING_API_BASE={{base_url}}")
-        found[name] = value
-    return found
-
-
-def client_settings_of(given: Sequence[str]) -> dict[str, float]:
-    """Return what `--client-setting` says, in seconds; raise ValueError for a setting that there is not."""
-    from contracts.jobs import WISHES
-    from mock_server.names import nearest
-
-    found = {}
-    for each in given:
-        name, _, value = each.partition("=")
-        if name not in WISHES:
-            raise ValueError(f"--client-setting {each!r}: there is no setting {name!r}; {nearest(name, WISHES)}")
-        try:
-            found[name] = float(value)
-        except ValueError:
-            found[name] = 0.0
-        if not 0 < found[name] < 86_400:
-            raise ValueError(f"--client-setting {each!r}: a number of seconds above 0 is expected")
-    return found
 
 
 def _baseline(path: Path | None, cases: "Sequence[Case]", today: datetime.date, *, update: bool) -> "Baseline":

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from contracts.check_command import client_settings_of, variables_of
+from contracts.command_options import (
+    case_option,
+    client_setting_option,
+    client_settings_of,
+    command_argument,
+    env_option,
+    port_option,
+    report_option,
+    strict_option,
+    variables_of,
+)
 from mock_server.options import fail, one_line_errors, profile_option, scenarios_option, spec_option
 
 if TYPE_CHECKING:
@@ -16,36 +26,24 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--case", "globs", multiple=True, metavar="GLOB", help="Only these cases; may be repeated.")
-@click.option("--strict", is_flag=True, help="Count should as must.")
-@click.option(
-    "--env",
-    "environment",
-    multiple=True,
-    metavar="NAME={base_url}",
-    help="Set this variable for the command; {base_url} and {api_key} are filled in. May be repeated.",
-)
-@click.option(
-    "--client-setting",
-    "settings",
-    multiple=True,
-    metavar="NAME=SECONDS",
-    help="What the client spends, such as poll_interval_seconds=5: it is judged by that. May be repeated.",
-)
+@case_option
+@strict_option
+@env_option
+@client_setting_option
 @click.option("--scenario", default="realistic", show_default=True, help="What the twin does.")
 @click.option("--time-scale", type=float, default=1.0, show_default=True, help="How many times faster tasks run.")
-@click.option("--report", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Write all reports here.")
-@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="The port of the twin.  [default: a free one]")
+@report_option
+@port_option
 @profile_option
 @spec_option
 @scenarios_option
-@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="-- CMD...")
+@command_argument
 def observe(
     command: tuple[str, ...],
     globs: Sequence[str],
     strict: bool,
     environment: Sequence[str],
-    settings: Sequence[str],
+    client_settings: Sequence[str],
     scenario: str,
     time_scale: float,
     folder: Path | None,
@@ -79,7 +77,7 @@ def observe(
                     command,
                     cases,
                     variables_of(environment),
-                    client_settings_of(settings),
+                    client_settings_of(client_settings),
                     strict=strict,
                     arena={
                         "port": port,

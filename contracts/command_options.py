@@ -1,0 +1,94 @@
+"""What the commands that run a client have in common: their options, what those say, and the command that replays."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+case_option = click.option(
+    "--case", "globs", multiple=True, metavar="GLOB", help="Only these cases, such as RT-*; may be repeated."
+)
+strict_option = click.option("--strict", is_flag=True, help="Count should as must.")
+env_option = click.option(
+    "--env",
+    "environment",
+    multiple=True,
+    metavar="NAME={base_url}",
+    help="Set this variable for the client; {base_url} and {api_key} are filled in. May be repeated.",
+)
+client_setting_option = click.option(
+    "--client-setting",
+    "client_settings",
+    multiple=True,
+    metavar="NAME=SECONDS",
+    help="What the client spends and cannot change, such as poll_interval_seconds=5; may be repeated.",
+)
+report_option = click.option(
+    "--report", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Write all reports here."
+)
+port_option = click.option(
+    "--port", type=click.IntRange(0, 65_535), default=0, help="The port of the twin.  [default: a free one]"
+)
+command_argument = click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="-- CMD...")
+
+
+def replay_of(
+    command: Sequence[str],
+    *,
+    worker: bool,
+    strict: bool,
+    capabilities: Sequence[str],
+    environment: Sequence[str],
+    client_settings: Sequence[str],
+    profile: str | None,
+    spec: Path | None,
+    scenarios: Path | None,
+    seed: int,
+) -> str:
+    """Return the command that replays a case, with `{case}` for its id.
+
+    A variable that is not filled in by us may be a secret: its value is left out.
+    """
+    words = ["omnimock", "check"]
+    words += ["--worker"] * worker + ["--strict"] * strict
+    for option, values in (("--capability", capabilities), ("--client-setting", client_settings)):
+        words += [f"{option}={shlex.quote(each)}" for each in values]
+    for each in environment:
+        name, _, value = each.partition("=")
+        filled_in = "{base_url}" in value or "{api_key}" in value
+        words.append(f"--env={shlex.quote(each)}" if filled_in else f"--env={name}=…")
+    chosen = {"--profile": profile, "--spec": spec, "--scenarios": scenarios}
+    words += [f"{option}={shlex.quote(str(each))}" for option, each in chosen.items() if each is not None]
+    words += [f"--seed={seed}"] * (seed != 0)
+    return f"{' '.join(words)} --case {{case}} -- {shlex.join(command)}"
+
+
+def variables_of(given: Sequence[str]) -> dict[str, str]:
+    """Return what `--env` says; raise ValueError for what is no NAME=VALUE."""
+    found = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        if not equals or not name or "\0" in each:
+            raise ValueError(f"--env {each!r}: NAME=VALUE is expected, such as KLING_API_BASE={{base_url}}")
+        found[name] = value
+    return found
+
+
+def client_settings_of(given: Sequence[str]) -> dict[str, float]:
+    """Return what `--client-setting` says, in seconds; raise ValueError for a setting that there is not."""
+    from contracts.jobs import WISHES
+    from mock_server.names import nearest
+
+    found = {}
+    for each in given:
+        name, _, value = each.partition("=")
+        if name not in WISHES:
+            raise ValueError(f"--client-setting {each!r}: there is no setting {name!r}; {nearest(name, WISHES)}")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            found[name] = 0.0
+        if not 0 < found[name] < 86_400:
+            raise ValueError(f"--client-setting {each!r}: a number of seconds above 0 is expected")
+    return found
