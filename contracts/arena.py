@@ -105,9 +105,11 @@ class Arena:
     async def __aenter__(self) -> "Arena":
         """Listen; raise ValueError where the port is taken."""
         async with contextlib.AsyncExitStack() as stack:
-            # What the twin says to those who serve it is no news to those who examine a client.
-            stack.callback(log.setLevel, log.level)
-            log.setLevel(logging.ERROR)
+            # What the twin says to those who serve it is no news to those who examine a client. Several arenas may be
+            # open at once, and end in any order: each takes away what it has brought.
+            quiet = _Quiet()
+            stack.callback(log.removeFilter, quiet)
+            log.addFilter(quiet)
             plain = [self._listen_first(stack), *(self._listen(stack, 0) for _ in range(self._lanes_wanted - 1))]
             encrypted = [self._listen(stack, 0) for _ in range(self._lanes_wanted)]
             tls = stack.enter_context(tls_of(msgspec.structs.replace(self.settings, tls=True)))
@@ -189,6 +191,11 @@ class Arena:
         finally:
             server.should_exit = server.force_exit = True
             await serving
+
+
+class _Quiet(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.ERROR
 
 
 class _Server(TwinServer):

@@ -1,5 +1,7 @@
 """The arena: whose a request is, where a client keeps its connection, its key, or both, from a session that is over."""
 
+import contextlib
+import logging
 from collections.abc import AsyncIterator
 
 import httpx
@@ -66,3 +68,20 @@ async def test_nothing_is_logged_between_sessions(arena: Arena, http: httpx.Asyn
         pass
     assert await submit(http, lane.base_url, "sk-nobody-0123456789") == 200
     assert arena.app.logs == {}
+
+
+@pytest.mark.expects_crash
+async def test_arenas_that_end_in_any_order_leave_the_log_as_it_was(caplog: pytest.LogCaptureFixture) -> None:
+    log = logging.getLogger("omnimock")
+    level, filters = log.level, list(log.filters)
+    first, second = contextlib.AsyncExitStack(), contextlib.AsyncExitStack()
+    await first.enter_async_context(Arena(lanes=1))
+    await second.enter_async_context(Arena(lanes=1))
+    log.warning("a callback was refused")
+    await first.aclose()
+    log.warning("another one was refused")
+    log.error("omnimock crashed")
+    await second.aclose()
+    log.warning("somebody serves a twin now")
+    assert caplog.messages == ["omnimock crashed", "somebody serves a twin now"]
+    assert (log.level, log.filters) == (level, filters)
