@@ -137,14 +137,15 @@ of_answer() { printf '%s' "$answer" | jq -r "$1"; }
 finish() {
   # The key is taken out before a text is cut, lest half of it stays. jq escapes control characters itself, but for DEL
   # and those beyond ASCII.
-  printf '%s' "${answer:-"{}"}" | jq -c --arg outcome "$1" --arg why "${2:-}" --arg task_id "${task_id:-}" --arg job "$(of_job .job)" '
+  printf '%s' "${answer:-"{}"}" | jq -c --arg outcome "$1" --arg why "${2:-}" --arg curl "${curl_status:-}" --arg task_id "${task_id:-}" --arg job "$(of_job .job)" '
     def safe: if type == "string"
       then split($ENV.API_KEY) | join("[key]") | .[:500] | gsub("[\u0000-\u001f\u007f-\u009f\u2028\u2029]"; "?") else . end;
     def refusal: if .http_status == 401 then "the API key was not accepted (auth): \(.message)" else .message end;
     {job: $job, outcome: $outcome, task_id: (if $task_id == "" then null else $task_id end)}
     + if $outcome == "succeed" then {url}
       elif $outcome == "failed" then {reason: (.reason // "the provider gave no reason")}
-      else {reason: (if $why == "" then refusal // "HTTP \(.http_status)" else $why end),
+      else {reason: (if $why == "" then refusal // (if .http_status == 0 then "no answer (curl ended with \($curl))"
+        else "HTTP \(.http_status)" end) else $why end),
             code, http_status: (if .http_status == 0 then null else .http_status end), request_id} end
     | map_values(safe)'
   [ "$1" = succeed ]
