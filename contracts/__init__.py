@@ -1,16 +1,17 @@
 """The examiner: validates clients against the twin. Its command line is the command `omnimock`.
 
-In Python it is `examine(client)`, which is imported when it is asked for.
+In Python it is `examine(client)` and `fuzz_client(client)`, which are imported when they are asked for.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from contracts.examine import examine
+    from contracts.fuzz.client import fuzz_client
 
-__all__ = ["examine"]
+__all__ = ["examine", "fuzz_client"]
 
-_LATER = {"examine": "contracts.examine"}
+_LATER = {"examine": "contracts.examine", "fuzz_client": "contracts.fuzz.client"}
 
 
 def __getattr__(name: str) -> Any:

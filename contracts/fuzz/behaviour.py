@@ -1,0 +1,57 @@
+"""A behaviour: how the server behaves in one session, and what the client is asked. It is drawn, and replayed."""
+
+from typing import Any
+
+import msgspec
+
+from contracts.case import Case, Play
+
+# A client that polls on when it has given its result does so within an interval.
+_WATCHED_INTERVALS = 2.5
+
+
+class Behaviour(msgspec.Struct, frozen=True):
+    """One session to be played.
+
+    `scenario` is in the common format, `request` what the client is asked for, laid over the usual one. `callbacks`
+    says that the client's receiver is told the story.
+    """
+
+    scenario: dict[str, Any] = {}
+    request: dict[str, Any] = {}
+    callbacks: bool = False
+
+    def size(self) -> int:
+        """Return how much there is to read of it."""
+        return len(msgspec.json.encode(self))
+
+    def key(self) -> bytes:
+        """Return what is the same for equal behaviours alone."""
+        return msgspec.json.encode(self, order="deterministic")
+
+    def play(self, settings: dict[str, float]) -> Play:
+        """Return the play of a case that shows it."""
+        return Play(
+            name="fuzz",
+            scenario=self.scenario,
+            request=self.request,
+            callbacks=self.callbacks,
+            settings=settings,
+            virtual_settings=settings,
+            watched_seconds=_WATCHED_INTERVALS * settings["poll_interval_seconds"],
+        )
+
+
+FUZZ = Case(
+    id="FUZZ",
+    title="generated server behaviour",
+    requirement="Whatever the server does, the client keeps the invariants.",
+    level="must",
+    basis="ours",
+    source="money and safety rules of omnimock's own",
+    why="",
+    fix="",
+    example="",
+    plays=(),
+    checks=(),
+)

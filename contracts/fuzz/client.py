@@ -1,0 +1,78 @@
+"""Fuzzes a Python callable, for tests.
+
+    from contracts import fuzz_client
+
+    def test_my_client_survives_any_server():
+        fuzz_client(generate, examples=500)      # async def generate(job): …, or def generate(job, clock): …
+
+What is found is raised, with its story and the YAML that replays it.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from contracts.drivers.base import Declared
+from contracts.drivers.in_process import Client, is_async, name_of
+from contracts.examine import takes_clock
+from contracts.fuzz.found import FORMAT, Kept
+from contracts.fuzz.fuzzing import VIRTUAL, Options, fuzz_virtual
+from contracts.fuzz.invariants import violation_of
+from contracts.fuzz.search import Budget, Found, Outcome
+from contracts.fuzz.story import story
+from contracts.jobs import USUAL_CAPABILITIES
+from contracts.virtual_stage import VirtualStage
+
+# Without an end of its own a search of a test is a minute at most.
+_SECONDS = 60.0
+
+
+def fuzz_client(
+    client: Client,
+    *,
+    examples: int | None = 300,
+    seconds: float = _SECONDS,
+    seed: int = 0,
+    invariants: Sequence[str] = (),
+    capabilities: Iterable[str] = USUAL_CAPABILITIES,
+    settings: dict[str, float] | None = None,
+    profile: str | None = None,
+    spec: Path | None = None,
+) -> Outcome:
+    """Search in virtual time for behaviours of the server that break an invariant; raise the violation of the first.
+
+    Several are raised as an ExceptionGroup. Return what was covered where nothing was found. Raise ValueError for a
+    callable that cannot be run in virtual time, and for an invariant that there is not.
+    """
+    if not is_async(client) and not takes_clock(client):
+        raise ValueError(f"{name_of(client)} is sync and takes no clock: write it as (job, clock)")
+    stage = VirtualStage(
+        client, Declared(name_of(client), frozenset(capabilities)), profile=profile, spec=spec, seed=seed
+    )
+    options = Options(seconds=seconds, examples=examples, seed=seed, invariants=invariants, settings=settings)
+    outcome = fuzz_virtual(stage, options, Budget(seconds, examples))
+    violations = []
+    for found in outcome.found.values():
+        kept = kept_of(found, dict(settings or VIRTUAL))
+        violation = violation_of(found.broken.invariant)(f"{found.broken.seen}\n\n{kept.story}\n\n{kept.text()}")
+        violation.broken = found.broken
+        violations.append(violation)
+    if len(violations) == 1:
+        raise violations[0]
+    if violations:
+        raise ExceptionGroup(f"{name_of(client)} breaks {len(violations)} invariants", violations)
+    return outcome
+
+
+def kept_of(found: Found, settings: dict[str, float]) -> Kept:
+    """Return a finding as it is kept in a file."""
+    behaviour = found.behaviour
+    return Kept(
+        format=FORMAT,
+        invariant=found.broken.invariant,
+        scenario=behaviour.scenario,
+        request=behaviour.request,
+        callbacks=behaviour.callbacks,
+        settings=settings,
+        story=story(found),
+        seen=found.broken.seen,
+    )

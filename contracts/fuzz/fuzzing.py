@@ -1,0 +1,112 @@
+"""Fuzzes a client: puts the search, its stage and what is drawn together.
+
+Hypothesis runs in a thread of its own and waits there for the sessions, which are played in the event loop.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
+
+import msgspec
+
+from contracts.drivers.base import HarnessError
+from contracts.fuzz.behaviour import FUZZ, Behaviour
+from contracts.fuzz.draw import behaviours
+from contracts.fuzz.invariants import INVARIANTS
+from contracts.fuzz.pools import body_pool, request_pool
+from contracts.fuzz.search import BATCH, Budget, Outcome, Search
+from contracts.observation import Session
+from contracts.stage import Stage
+from contracts.virtual_stage import VirtualStage
+from mock_server.names import nearest
+
+# Over sockets a session waits in real time; in virtual time only the client's steps cost anything.
+QUICK = {"poll_interval_seconds": 0.02, "request_timeout_seconds": 0.3, "deadline_seconds": 2.0}
+VIRTUAL = {"poll_interval_seconds": 0.5, "request_timeout_seconds": 1.0, "deadline_seconds": 20.0}
+# A session that has not ended then is broken off, whatever the client declared.
+_SESSION_SECONDS_MAX = 180.0
+
+
+class Options(msgspec.Struct, frozen=True):
+    """What is searched for, and for how long."""
+
+    seconds: float = 60.0
+    examples: int | None = None
+    seed: int = 0
+    invariants: Sequence[str] = ()
+    corpus: Sequence[Behaviour] = ()
+    settings: dict[str, float] | None = None
+    batch: int = BATCH
+
+
+def chosen_invariants(globs: Sequence[str]) -> list[str]:
+    """Return the invariants that a glob names, all where there is none; raise ValueError for a glob that fits none."""
+    for glob in globs:
+        if not any(fnmatchcase(name, glob) for name in INVARIANTS):
+            raise ValueError(f"there is no invariant {glob!r}; {nearest(glob, INVARIANTS)}")
+    return [name for name in INVARIANTS if not globs or any(fnmatchcase(name, glob) for glob in globs)]
+
+
+def settings_for(stage: Stage, options: Options) -> dict[str, float]:
+    """Return what jobs are asked to spend."""
+    return dict(options.settings or (VIRTUAL if stage.virtual else QUICK))
+
+
+def search_for(
+    stage: Stage, plays: Callable[[Sequence[Behaviour]], Sequence[Session]], options: Options, budget: Budget
+) -> Search:
+    """Return a search on a stage, ready to run."""
+    program, declared = stage.twin.program, stage.declared
+    strategy = behaviours(
+        program.spec,
+        requests=request_pool(program, declared.capabilities, options.seed),
+        bodies=body_pool(program, options.seed),
+        callbacks=not stage.virtual and bool({"callbacks", "callback-relay"} & declared.capabilities),
+    )
+    return Search(
+        plays,
+        strategy,
+        seed=options.seed,
+        budget=budget,
+        names=chosen_invariants(options.invariants),
+        batch=1 if stage.virtual else options.batch,
+    )
+
+
+async def fuzz_live(
+    stage: Stage, options: Options, budget: Budget, progress: Callable[[Outcome], None] = lambda outcome: None
+) -> Outcome:
+    """Fuzz over sockets. Raise HarnessError where the client cannot be driven."""
+    loop = asyncio.get_running_loop()
+    settings = settings_for(stage, options)
+
+    async def all_of(batch: Sequence[Behaviour]) -> list[Session]:
+        return list(
+            await asyncio.gather(*(stage.play(FUZZ, number, each.play(settings)) for number, each in enumerate(batch)))
+        )
+
+    def plays(batch: Sequence[Behaviour]) -> Sequence[Session]:
+        return asyncio.run_coroutine_threadsafe(all_of(batch), loop).result(_SESSION_SECONDS_MAX)
+
+    def run() -> Outcome:
+        search = search_for(stage, plays, options, budget)
+        search.first(options.corpus)
+        search.on_progress(progress)
+        return search.run()
+
+    try:
+        return await asyncio.to_thread(run)
+    except TimeoutError:
+        raise HarnessError(f"a session had not ended after {_SESSION_SECONDS_MAX:g} s") from None
+
+
+def fuzz_virtual(stage: VirtualStage, options: Options, budget: Budget) -> Outcome:
+    """Fuzz in virtual time, outside of any event loop."""
+    settings = settings_for(stage, options)
+
+    def plays(batch: Sequence[Behaviour]) -> Sequence[Session]:
+        return [stage.play_now(FUZZ, number, each.play(settings)) for number, each in enumerate(batch)]
+
+    search = search_for(stage, plays, options, budget)
+    search.first(options.corpus)
+    return search.run()

@@ -1,0 +1,73 @@
+"""Replays a finding on a client: over exec or worker, or on a Python callable."""
+
+import asyncio
+import inspect
+from collections.abc import Mapping, Sequence
+
+from contracts.arena import Arena
+from contracts.drivers.base import Declared, Driver
+from contracts.drivers.exec import ExecDriver
+from contracts.drivers.in_process import Client, is_async, name_of
+from contracts.drivers.worker import WorkerDriver
+from contracts.fuzz.behaviour import FUZZ
+from contracts.fuzz.found import Kept, kept_from_text
+from contracts.fuzz.invariants import Broken, broken_in
+from contracts.fuzz.search import CONFIRMATIONS, Found
+from contracts.jobs import USUAL_CAPABILITIES
+from contracts.observation import Session
+from contracts.playing import LiveStage
+from contracts.stage import Stage
+from contracts.virtual_stage import VirtualStage
+
+# The capabilities that a finding may need of a client that does not say what it can.
+_CAPABILITIES = USUAL_CAPABILITIES | {"callbacks"}
+
+
+async def replay(stage: Stage, kept: Kept) -> Found | None:
+    """Play a finding a few times; return what broke, and how often, or None where nothing did."""
+    play = kept.behaviour.play(dict(kept.settings))
+    return _judged(kept, [await stage.play(FUZZ, 0, play) for _ in range(1 + CONFIRMATIONS)])
+
+
+def replay_text(text: str, client: Sequence[str] | Client, *, worker: bool = False) -> Broken | None:
+    """Replay a finding, as a test has it, on a command or a callable; return what broke, or None."""
+    kept = kept_from_text(text)
+    if callable(client):
+        found = replay_callable(kept, client)
+    else:
+        found = asyncio.run(replay_command(kept, client, worker=worker))
+    return found.broken if found is not None else None
+
+
+def replay_callable(kept: Kept, client: Client) -> Found | None:
+    """Replay a finding on a callable, in virtual time."""
+    if not is_async(client) and "clock" not in inspect.signature(client).parameters:
+        raise ValueError(f"{name_of(client)} is sync and takes no clock: write it as (job, clock)")
+    stage = VirtualStage(client, Declared(name_of(client), USUAL_CAPABILITIES))
+    play = kept.behaviour.play(dict(kept.settings))
+    return _judged(kept, [stage.play_now(FUZZ, 0, play) for _ in range(1 + CONFIRMATIONS)])
+
+
+async def replay_command(
+    kept: Kept, command: Sequence[str], *, worker: bool, environment: Mapping[str, str] | None = None
+) -> Found | None:
+    """Replay a finding on a command. Raise HarnessError where it cannot be driven."""
+    driver: Driver = (
+        WorkerDriver(command, lanes=1, environment=environment)
+        if worker
+        else ExecDriver(command, capabilities=_CAPABILITIES, environment=environment)
+    )
+    async with Arena(lanes=1) as arena:
+        try:
+            return await replay(LiveStage(arena, driver, await driver.start()), kept)
+        finally:
+            await driver.close()
+
+
+def _judged(kept: Kept, sessions: Sequence[Session]) -> Found | None:
+    wanted = frozenset((kept.invariant,))
+    broken = [(found[0], each) for each in sessions if (found := broken_in(each, wanted))]
+    if not broken:
+        return None
+    first, session = broken[0]
+    return Found(first, kept.behaviour, session, broke=len(broken), played=len(sessions))
