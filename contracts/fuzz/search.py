@@ -24,8 +24,8 @@ from contracts.observation import Session
 BATCH = 8
 # How often what broke is played again, and how often it has to break then.
 CONFIRMATIONS = 2
-# A round draws so many handfuls before it begins anew with another seed.
-_HANDFULS_A_ROUND = 40
+# A round draws about so many sessions before it begins anew with another seed.
+_SESSIONS_A_ROUND = 320
 # To shrink takes a few hundred sessions; what is not smaller by then stays.
 SHRINK_SECONDS = 45.0
 
@@ -140,7 +140,7 @@ class Search:
 
         @seeded(seed)
         @settings(
-            max_examples=_HANDFULS_A_ROUND,
+            max_examples=max(1, _SESSIONS_A_ROUND // self._batch),
             database=None,
             deadline=None,
             print_blob=False,
