@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from contracts.fuzz.search import Budget, Found, Outcome
 
 # As many sessions side by side as a batch of the search has.
-_LANES = 8
+_LANES = 24
 _FOLDER = Path(".omnimock/fuzz")
 
 
@@ -85,13 +85,13 @@ def fuzz(
         from contracts.interrupts import run_unless_interrupted
 
         names = chosen_invariants(invariants)
-        check_command(command)
         driver = driver_of(command, worker, capabilities, environment, (), _LANES)
         corpus = [each.behaviour for each in read_corpus(folder)]
         options = Options(seconds=for_ms / 1000, examples=examples, seed=seed, invariants=names, corpus=corpus)
         budget, kept = Budget(options.seconds, examples), Progress()
         interrupted = False
         try:
+            check_command(command)
             with elsewhere():
                 run_unless_interrupted(_fuzz(driver, options, budget, kept, profile=profile, spec=spec))
         except HarnessError as error:

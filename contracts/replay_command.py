@@ -57,10 +57,10 @@ def replay(
         from contracts.interrupts import run_unless_interrupted
 
         kept = read_kept(file)
-        check_command(command)
         able = capabilities or ([] if worker else sorted(CAPABILITIES))
         driver = driver_of(command, worker, able, environment, (), 1)
         try:
+            check_command(command)
             found = run_unless_interrupted(replay_driver(kept, driver, profile=profile, spec=spec))
         except HarnessError as error:
             fail(str(error))

@@ -90,7 +90,7 @@ class AsksOn(OmniJob):
 
 
 class MeetsTwoFaults(OmniJob):
-    """Where a reply to a submit is lost, and the provider is in trouble when it is asked for the task, it pays again."""
+    """Where a reply to a submit is lost, and it then cannot ask for the task, it pays again."""
 
     def recover(self, doubtful: Reading, tries: Tries) -> Generator[Step, Any, Reading | None]:
         if doubtful.kind != "lost":

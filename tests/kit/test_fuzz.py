@@ -162,7 +162,7 @@ def test_an_invariant_that_there_is_not_is_refused_with_the_nearest() -> None:
 
 def test_a_sync_client_without_a_clock_is_refused() -> None:
     with pytest.raises(ValueError, match="is sync and takes no clock"):
-        fuzz_client(lambda job: None)  # type: ignore[arg-type, return-value]
+        fuzz_client(lambda job: None)
 
 
 def test_a_long_story_is_told_by_its_beginning_and_its_end() -> None:
