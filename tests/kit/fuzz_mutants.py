@@ -69,7 +69,7 @@ class Hammers(OmniJob):
     def back_off(self, tries: Tries, reading: Reading, failures_max: int) -> Generator[Step, Any, None]:
         if self.left_seconds() <= 0:
             raise self.out_of_time(reading)
-        yield Wait(0.02)
+        yield Wait(0.005)
 
 
 class TellsItsKey(OmniJob):

@@ -55,7 +55,7 @@ def played(behaviour: Behaviour, callee: Client = generate) -> Session:
 @pytest.mark.parametrize("invariant", MUTANTS)
 def test_a_client_that_breaks_an_invariant_is_found(invariant: str) -> None:
     with pytest.raises(violation_of(invariant)) as raised:
-        fuzz_client(client(MUTANTS[invariant]), examples=400, seconds=SECONDS, invariants=[invariant])
+        fuzz_client(client(MUTANTS[invariant]), examples=2_000, seconds=SECONDS, invariants=[invariant])
     assert raised.value.broken.invariant == invariant
     assert INVARIANTS[invariant][1] in " ".join(str(raised.value).split())
     assert f"invariant: {invariant}" in str(raised.value)
