@@ -119,7 +119,7 @@ def _check(
     check_command(command)
     today = datetime.datetime.now(datetime.UTC).date()
     baseline = _baseline(baseline_file, catalogue(), today, update=baseline_update)
-    driver = _driver(command, worker, capabilities, environment, client_settings, lanes)
+    driver = driver_of(command, worker, capabilities, environment, client_settings, lanes)
     if folder is not None:
         check_folder(folder)
     replay = replay_of(
@@ -187,7 +187,7 @@ async def _examine(
         return await run_cases(LiveStage(one, driver, declared), client, plan, progress.case_done)
 
 
-def _driver(
+def driver_of(
     command: Sequence[str],
     worker: bool,
     capabilities: Sequence[str],
@@ -195,6 +195,7 @@ def _driver(
     client_settings: Sequence[str],
     lanes: int,
 ) -> "Driver":
+    """Return the driver of a command; raise ValueError for options that do not fit."""
     from contracts.drivers.exec import ExecDriver
     from contracts.drivers.worker import WorkerDriver
     from contracts.jobs import CAPABILITIES, USUAL_CAPABILITIES

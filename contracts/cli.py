@@ -8,6 +8,8 @@ from mock_server.cli import group, run
 LATER = {
     "check": ("contracts.check_command", "check"),
     "observe": ("contracts.observe_command", "observe"),
+    "fuzz": ("contracts.fuzz_command", "fuzz"),
+    "replay": ("contracts.replay_command", "replay"),
     "cases": ("contracts.case_commands", "cases"),
     "explain": ("contracts.case_commands", "explain"),
     "verify": ("contracts.verify_command", "verify"),

@@ -97,12 +97,25 @@ def behaviours(
     few = st.lists(st.sampled_from(list(parts)), unique=True, max_size=3).flatmap(
         lambda names: st.fixed_dictionaries({name: parts[name] for name in sorted(names)})
     )
+    whole = st.one_of(few, few, _coinciding(spec)).map(_whole)
     return st.builds(
         Behaviour,
-        scenario=few.map(_whole),
+        scenario=whole,
         request=st.sampled_from(list(requests)) if requests else st.just({}),
         callbacks=st.booleans() if callbacks else st.just(False),
     ).map(_with_receiver)
+
+
+def _coinciding(spec: Spec) -> Sources:
+    """Trouble with the submit, and with what a client asks then: chance alone brings both together too rarely."""
+    passing = [{"problem": name} for name in _passing_problems(spec)]
+    spoiled = [{"fault": name} for name in ("reset", "close", "empty-body", "html-page")]
+    return st.fixed_dictionaries(
+        {
+            "query": st.lists(st.sampled_from([*passing, *spoiled]), min_size=1, max_size=_STEPS_MAX),
+            "submit": st.lists(st.sampled_from([*spoiled, *passing]), min_size=1, max_size=_STEPS_MAX),
+        }
+    )
 
 
 def _whole(source: Source) -> Source:
@@ -156,8 +169,12 @@ def _problems(draw: st.DrawFn, spec: Spec, role: str) -> Source:
 
 def _fitting_problems(spec: Spec) -> list[str]:
     """Those that come and go stand first, because they are the most telling."""
-    passing = [name for name, each in spec.problems.items() if each.retry != "never"]
+    passing = _passing_problems(spec)
     return passing + [name for name in spec.problems if name not in passing]
+
+
+def _passing_problems(spec: Spec) -> list[str]:
+    return [name for name, each in spec.problems.items() if each.retry != "never"]
 
 
 @st.composite
@@ -183,7 +200,7 @@ def _faults(draw: st.DrawFn, spec: Spec, role: str, bodies: Sequence[Any]) -> So
 
 
 def _outage(spec: Spec, window: Source) -> Sources:
-    passing = [name for name in _fitting_problems(spec) if spec.problems[name].status >= 500]
+    passing = [name for name in _passing_problems(spec) if spec.problems[name].status >= 500]
     return st.sampled_from(passing).map(lambda problem: [{**window, "problem": problem}])
 
 

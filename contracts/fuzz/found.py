@@ -59,7 +59,14 @@ class Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         rows = {key: value for key, value in msgspec.structs.asdict(self).items() if value not in ({}, "", False)}
         order = ["format", "invariant", "seen", "scenario", "request", "callbacks", "settings", "story"]
         shown = {key: rows[key] for key in order if key in rows}
-        return str(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True, width=_WIDTH))
+        return str(yaml.dump(shown, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=_WIDTH))
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes what stands in two places twice: it is for people."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
 def read_kept(path: Path) -> Kept:

@@ -4,6 +4,7 @@ Hypothesis runs in a thread of its own and waits there for the sessions, which a
 """
 
 import asyncio
+import concurrent.futures
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 
@@ -85,19 +86,41 @@ async def fuzz_live(
             await asyncio.gather(*(stage.play(FUZZ, number, each.play(settings)) for number, each in enumerate(batch)))
         )
 
+    playing: list[concurrent.futures.Future[list[Session]]] = []
+
     def plays(batch: Sequence[Behaviour]) -> Sequence[Session]:
-        return asyncio.run_coroutine_threadsafe(all_of(batch), loop).result(_SESSION_SECONDS_MAX)
+        if budget.stopped:
+            raise KeyboardInterrupt
+        playing[:] = [asyncio.run_coroutine_threadsafe(all_of(batch), loop)]
+        try:
+            return playing[0].result(_SESSION_SECONDS_MAX)
+        except concurrent.futures.CancelledError:
+            # Hypothesis takes it for what it is, and does not try again.
+            raise KeyboardInterrupt from None
 
     def run() -> Outcome:
         search = search_for(stage, plays, options, budget)
-        search.first(options.corpus)
         search.on_progress(progress)
+        try:
+            search.first(options.corpus)
+        except KeyboardInterrupt:
+            return search.outcome
         return search.run()
 
+    searching = asyncio.ensure_future(asyncio.to_thread(run))
     try:
-        return await asyncio.to_thread(run)
+        return await asyncio.shield(searching)
     except TimeoutError:
         raise HarnessError(f"a session had not ended after {_SESSION_SECONDS_MAX:g} s") from None
+    except asyncio.CancelledError:
+        budget.stopped = True
+        for each in playing:
+            each.cancel()
+        # The thread is done in a moment; what the sessions need is taken away only then.
+        await asyncio.wait({searching})
+        if not searching.cancelled() and searching.exception() is None:
+            progress(searching.result())
+        raise
 
 
 def fuzz_virtual(stage: VirtualStage, options: Options, budget: Budget) -> Outcome:

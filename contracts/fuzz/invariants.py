@@ -28,6 +28,8 @@ _SUBMITS_MAX = 12
 _REQUESTS_BESIDE_MAX = 40
 # A client that gives up this share of its deadline before it has not waited for it.
 _EARLY_SHARE = 0.8
+# Where its next try would come later than this, a client does not wait for the deadline.
+_LAST_TRY_SECONDS = 1.5
 
 
 class Broken(msgspec.Struct, frozen=True):
@@ -103,7 +105,8 @@ def _untrue(session: Session, seen: JobSeen) -> str | None:
                 return f"the client reported that it sent nothing; {times(len(session.submits), 'create')} came"
         case "timeout":
             deadline, took = session.setting("deadline_seconds"), seen.ending.ended - seen.ending.began
-            if took < _EARLY_SHARE * deadline and not _told_to_wait(session):
+            left_at_most = max((1 - _EARLY_SHARE) * deadline, _LAST_TRY_SECONDS)
+            if deadline - took > left_at_most and not _told_to_wait(session):
                 return f"the client reported a time-out after {seconds(took)}; its deadline was {seconds(deadline)}"
     return None
 

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from contracts.arena import Arena
 from contracts.drivers.base import Declared, Driver
@@ -20,7 +21,7 @@ from contracts.stage import Stage
 from contracts.virtual_stage import VirtualStage
 
 # The capabilities that a finding may need of a client that does not say what it can.
-_CAPABILITIES = USUAL_CAPABILITIES | {"callbacks"}
+CAPABILITIES = USUAL_CAPABILITIES | {"callbacks"}
 
 
 async def replay(stage: Stage, kept: Kept) -> Found | None:
@@ -55,11 +56,16 @@ async def replay_command(
     driver: Driver = (
         WorkerDriver(command, lanes=1, environment=environment)
         if worker
-        else ExecDriver(command, capabilities=_CAPABILITIES, environment=environment)
+        else ExecDriver(command, capabilities=CAPABILITIES, environment=environment)
     )
-    async with Arena(lanes=1) as arena:
+    return await replay_driver(kept, driver)
+
+
+async def replay_driver(kept: Kept, driver: Driver, **arena: Any) -> Found | None:
+    """Replay a finding on a driver, which is closed then; `arena` are settings of the twin's."""
+    async with Arena(lanes=1, **arena) as one:
         try:
-            return await replay(LiveStage(arena, driver, await driver.start()), kept)
+            return await replay(LiveStage(one, driver, await driver.start()), kept)
         finally:
             await driver.close()
 

@@ -21,11 +21,11 @@ from contracts.fuzz.invariants import INVARIANTS, Broken, Violated, broken_in, v
 from contracts.observation import Session
 
 # As many are played side by side as a small machine carries.
-BATCH = 8
+BATCH = 24
 # How often what broke is played again, and how often it has to break then.
 CONFIRMATIONS = 2
-# A round draws so many handfuls before it begins anew with another seed.
-_HANDFULS_A_ROUND = 40
+# A round draws about so many sessions before it begins anew with another seed.
+_SESSIONS_A_ROUND = 320
 # To shrink takes a few hundred sessions; what is not smaller by then stays.
 SHRINK_SECONDS = 45.0
 
@@ -59,8 +59,8 @@ class Budget(msgspec.Struct):
     stopped: bool = False
 
     def start(self) -> None:
-        """Begin to count."""
-        self.began = self.now()
+        """Begin to count, once."""
+        self.began = self.began or self.now()
 
     @property
     def over(self) -> bool:
@@ -129,18 +129,20 @@ class Search:
 
     def first(self, behaviours: Sequence[Behaviour]) -> None:
         """Play these first, such as those of a corpus; what breaks is a finding as it is."""
+        self._budget.start()
         for each in behaviours:
             session = self._play([each])[0]
             for broken in broken_in(session, self._looked_for):
                 if self._confirmed(broken, each, session):
                     self.outcome.found[broken.invariant] = Found(broken, each, session)
+            self._progress(self.outcome)
 
     def _round(self, seed: int) -> None:
         self._known, self._shrinking_since = {}, None
 
         @seeded(seed)
         @settings(
-            max_examples=_HANDFULS_A_ROUND,
+            max_examples=max(1, _SESSIONS_A_ROUND // self._batch),
             database=None,
             deadline=None,
             print_blob=False,
@@ -149,7 +151,7 @@ class Search:
             phases=[Phase.generate, Phase.target, Phase.shrink],
             suppress_health_check=list(HealthCheck),
         )
-        @given(st.lists(self._strategy, min_size=1, max_size=self._batch))
+        @given(st.lists(self._strategy, min_size=max(1, self._batch * 2 // 3), max_size=self._batch))
         def keeps(behaviours: list[Behaviour]) -> None:
             self._judge(behaviours)
 

@@ -1,0 +1,126 @@
+"""The commands `fuzz` and `replay`: what they refuse, tell and write, and that Ctrl-C keeps what was found."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from contracts.fuzz.found import FORMAT, Kept, read_corpus, write_kept
+from contracts.fuzz.fuzzing import QUICK
+from tests.selfcheck.trial import worker_command
+from tests.server.test_cli import run
+
+ROOT = Path(__file__).parents[2]
+WRONG = [*worker_command(), "--client", "tests.kit.fuzz_mutants:KnowsNoFailure"]
+KNOWN = Kept(FORMAT, "converges", {"lifecycle": {"pace": "10ms", "outcome": "failure"}}, settings=QUICK)
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in a folder without settings, where the mutants are found, and without a proxy."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def known() -> Path:
+    """A corpus with one finding."""
+    return write_kept(Path(".omnimock/fuzz"), KNOWN, WRONG, worker=True)[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fuzz"], "no command came: write it after --"),
+        (["fuzz", "--", "no-such-command"], "cannot start no-such-command"),
+        (["fuzz", "--invariant", "paid-onec", "--", "true"], "there is no invariant 'paid-onec'; did you mean paid-on"),
+        (["fuzz", "--capability", "poling", "--", "true"], "--capability poling: there is no such capability"),
+        (["fuzz", "--corpus", "old", "--", "true"], "old/a.yaml: this is of an older format (None; this omnimock"),
+        (["replay", "good.yaml", "--", "no-such-command"], "cannot start no-such-command"),
+        (["replay", "good.yaml"], "no command came"),
+        (["replay", "good.yaml", "--worker", "--", "true"], "true gave no hello"),
+        (["replay", "none.yaml", "--", "true"], "none.yaml"),
+        (["replay", "old/a.yaml", "--", "true"], "To migrate: give the file `format: 1`"),
+        (["fuzz", "--worker", "--", "true"], "true gave no hello: it ended before"),
+    ],
+)
+def test_what_is_wrong_is_one_line(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
+    Path("good.yaml").write_text(KNOWN.text())
+    Path("old").mkdir()
+    Path("old/a.yaml").write_text("invariant: ends\n")
+    status, out, err = run(capsys, *arguments)
+    assert (status, out) == (2, "")
+    assert err.startswith("error: ")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["fuzz", "replay"])
+def test_what_is_not_installed_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "schemathesis", None)
+    status, _, err = run(capsys, command, *(["one.yaml"] if command == "replay" else []), "--", "true")
+    assert status == 2
+    assert "pip install 'omnimock[kit]'" in err
+
+
+def test_a_finding_is_told_written_and_replayed(capsys: pytest.CaptureFixture[str], known: Path) -> None:
+    status, out, _ = run(capsys, "fuzz", "--worker", "--examples", "1", "--invariant", "conv*", "--", *WRONG)
+    assert status == 1
+    assert out.startswith("converges: a query was told that the task is failed, and the client reported timeout")
+    assert "That is wrong: what the client was told in the end, it reports" in " ".join(out.split())
+    assert f"written: {known}" in out
+    assert f"replay:  omnimock replay {known} --worker -- {WRONG[0]}" in out
+    last = out.rstrip().splitlines()[-1]
+    assert last.startswith("1 invariant broken: ")
+    assert "coverage cells; outcomes: timeout" in last
+    assert [each.behaviour for each in read_corpus(known.parent)] == [KNOWN.behaviour]
+    status, out, _ = run(capsys, "replay", str(known), "--worker", "--", *WRONG)
+    assert status == 1
+    assert "converges: a query was told" in out
+    status, out, _ = run(capsys, "replay", str(known), "--worker", "--", *worker_command())
+    assert (status, out) == (0, "converges holds: what the client was told in the end, it reports\n")
+
+
+def test_a_right_client_is_searched_without_a_finding(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "fuzz", "--worker", "--examples", "20", "--", *worker_command())
+    assert status == 0, out
+    assert "no invariant broken: " in out
+    assert not Path(".omnimock").exists()
+
+
+def test_a_signal_keeps_what_was_found(known: Path) -> None:
+    known.with_name(f"test_{known.stem.replace('-', '_')}.py").unlink()
+    command = [sys.executable, "-c", _SIGNALLED, "fuzz", "--worker", "--invariant", "[cs]*", "--", *WRONG]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    assert "converges: a query was told" in ran.stdout
+    assert "interrupted; 1 invariant broken: " in ran.stdout
+    assert ran.stderr == ""
+    assert list(known.parent.glob("test_*.py"))
+
+
+# The command, which is sent a signal as soon as there is a finding.
+_SIGNALLED = f"""
+import os, signal
+from contracts import fuzz_command
+from contracts.cli import main
+
+class Told(fuzz_command.Progress):
+    sent = False
+    def __call__(self, outcome):
+        super().__call__(outcome)
+        if outcome.found and not self.sent:
+            self.sent = True
+            os.kill(os.getpid(), {int(signal.SIGINT)})
+
+fuzz_command.Progress = Told
+main()
+"""
