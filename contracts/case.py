@@ -51,6 +51,8 @@ class Play(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="keba
     callbacks: bool = False
     # The level of what is seen here, where it is lower than that of the case.
     level: Level | None = None
+    # How long the wire is watched when the jobs have ended, where it is not as long as usual.
+    watched_seconds: float | None = None
     # How the base URL ends, and which of the twin's listeners it names.
     slash: bool = False
     listener: Literal["usual", "tls"] = "usual"

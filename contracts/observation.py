@@ -63,6 +63,8 @@ class Session(msgspec.Struct, frozen=True):
     virtual: bool = False
     # How often the client connected to the listener whose certificate nobody trusts, whether it spoke there or not.
     tls_connections: int = 0
+    # Where in a body the client's own id of its job stands.
+    external_pointers: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:

@@ -14,6 +14,7 @@ from contracts.observation import JobSeen, Session
 from contracts.relay import Posted
 from contracts.sightings import role_of, told_by
 from contracts.stage import (
+    external_pointers_of,
     fills_of,
     finals_of,
     jobs_of,
@@ -72,7 +73,7 @@ class _Playing:
         try:
             endings = await asyncio.gather(*(self._run(job) for job in jobs))
             ended = now()
-            await asyncio.sleep(quiet_seconds(self.declared, jobs[0]))
+            await asyncio.sleep(quiet_seconds(play, self.declared, jobs[0]))
         finally:
             for job in jobs:
                 arena.post.forget(job.callback_url)
@@ -96,6 +97,7 @@ class _Playing:
             log=b"\n".join(part for each in seen for part in (each.ending.log, self.driver.printed(each.job))),
             declared=self.declared,
             finals=finals_of(arena.twin),
+            external_pointers=external_pointers_of(arena.twin),
             fills=fills,
             profile=arena.twin.program.profile.name,
             tls_connections=self.lane.tls_listener.accepted - accepted_before,

@@ -104,8 +104,10 @@ def limit_seconds(declared: Declared, job: Job) -> float:
     return declared.settings.get("deadline_seconds", job.settings.deadline_seconds) + GRACE_SECONDS
 
 
-def quiet_seconds(declared: Declared, job: Job) -> float:
+def quiet_seconds(play: Play, declared: Declared, job: Job) -> float:
     """Return how long the wire is watched when all jobs have ended."""
+    if play.watched_seconds is not None:
+        return play.watched_seconds
     interval = declared.settings.get("poll_interval_seconds", job.settings.poll_interval_seconds)
     return min(max(_QUIET_INTERVALS * interval, _QUIET_SECONDS_MIN), _QUIET_SECONDS_MAX)
 
@@ -114,6 +116,12 @@ def finals_of(twin: Twin) -> dict[str, Final | None]:
     """Return for each status of the spec whether it is a final one, and which."""
     types = twin.program.spec.task_types.values()
     return {name: status.final for each in types for name, status in each.lifecycle.statuses.items()}
+
+
+def external_pointers_of(twin: Twin) -> frozenset[str]:
+    """Return where in a body a client's own id of its job stands, for each type of task that has one."""
+    types = twin.program.spec.task_types.values()
+    return frozenset(each.external_id.partition("#")[2] for each in types if each.external_id is not None)
 
 
 def scenario_source(source: Mapping[str, Any], fills: Mapping[str, str]) -> dict[str, Any]:

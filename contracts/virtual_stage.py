@@ -24,6 +24,7 @@ from contracts.drivers.in_process import Client, crashed, ending_of, is_async
 from contracts.jobs import Job
 from contracts.observation import JobSeen, Session
 from contracts.stage import (
+    external_pointers_of,
     fills_of,
     finals_of,
     jobs_of,
@@ -114,6 +115,7 @@ class _Playing:
             + b"\n".join(each.log for each in endings),
             declared=declared,
             finals=finals_of(self.twin.twin),
+            external_pointers=external_pointers_of(self.twin.twin),
             fills=fills,
             profile=self.twin.twin.program.profile.name,
             virtual=True,
@@ -126,7 +128,7 @@ class _Playing:
         endings = [self._run_sync(job) for job in jobs]
         ended = self.clock.monotonic()
         with contextlib.suppress(Stopped):
-            self.clock.sleep(quiet_seconds(self.stage.declared, jobs[0]))
+            self.clock.sleep(quiet_seconds(self.play, self.stage.declared, jobs[0]))
         return endings, ended
 
     def _run_async(self, jobs: list[Job]) -> tuple[list[Ending], float]:
@@ -147,7 +149,7 @@ class _Playing:
             await asyncio.gather(*(one(job) for job in jobs))
             ended = self.clock.monotonic()
             # What it does when it has answered is seen too.
-            await asyncio.sleep(quiet_seconds(self.stage.declared, jobs[0]))
+            await asyncio.sleep(quiet_seconds(self.play, self.stage.declared, jobs[0]))
 
         limit = max(limit_seconds(self.stage.declared, job) for job in jobs)
         stopped: Stopped | None = None
