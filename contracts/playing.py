@@ -138,11 +138,11 @@ class _Playing:
 
         Take out what comes late from a session that had this lane before.
         """
-        others = self.arena.keys - {self.key}
+        keys, own = self.arena.keys, self.key
         wire.sightings = [
             each
             for each in wire
-            if others.isdisjoint(word for value in each.header("authorization") for word in value.split())
+            if not any(word in keys and word != own for value in each.header("authorization") for word in value.split())
         ]
         known = {id(each.exchange.incoming) for each in wire}
         for entry in self.world.journal.entries:

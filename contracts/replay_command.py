@@ -67,7 +67,7 @@ def replay(
         except (Interrupted, KeyboardInterrupt):
             fail("interrupted: the client was ended, and nothing was told")
     if found is None:
-        click.echo(f"{kept.invariant} holds: {INVARIANTS[kept.invariant][1]}")
+        click.echo(f"{kept.invariant} holds: {INVARIANTS[kept.invariant].rule}")
         return
     click.echo(f"{click.style(kept.invariant, fg='red', bold=True)}: {found.broken.seen}\n\n{story(found)}")
     sys.exit(1)

@@ -8,6 +8,10 @@ from contracts.case import Case, Play
 
 # A client that polls on when it has given its result does so within an interval.
 _WATCHED_INTERVALS = 2.5
+# A task takes minutes where nothing is said. A session is over in a moment, and a client polls a few times meanwhile.
+PACE = "10ms"
+# To be told by callbacks as well is so much more to understand, in characters.
+_CALLBACKS_SIZE = 20
 
 
 class Behaviour(msgspec.Struct, frozen=True):
@@ -22,8 +26,8 @@ class Behaviour(msgspec.Struct, frozen=True):
     callbacks: bool = False
 
     def size(self) -> int:
-        """Return how much there is to read of it."""
-        return len(msgspec.json.encode(self))
+        """Return how much there is to understand of it, in characters."""
+        return len(msgspec.json.encode((self.scenario, self.request))) + _CALLBACKS_SIZE * self.callbacks
 
     def key(self) -> bytes:
         """Return what is the same for equal behaviours alone."""

@@ -10,14 +10,12 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from contracts.fuzz.behaviour import Behaviour
+from contracts.fuzz.behaviour import PACE, Behaviour
 from mock_server.spec import Spec
 
 Source = dict[str, Any]
 Sources = st.SearchStrategy[Any]
 
-# A session is over in a moment, and a client polls a few times meanwhile.
-_PACE = "10ms"
 _PACES = st.sampled_from(["10ms", "0ms", "40ms", "120ms"])
 _LATENCIES = st.sampled_from(["10ms", "60ms", "250ms"])
 _STEPS_MAX = 3
@@ -120,7 +118,7 @@ def _coinciding(spec: Spec) -> Sources:
 
 def _whole(source: Source) -> Source:
     """A task takes minutes where nothing is said, and no session waits so long."""
-    return {**source, "lifecycle": source.get("lifecycle", {"pace": _PACE})}
+    return {**source, "lifecycle": source.get("lifecycle", {"pace": PACE})}
 
 
 def _with_receiver(one: Behaviour) -> Behaviour:

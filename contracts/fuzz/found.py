@@ -114,7 +114,7 @@ def write_kept(folder: Path, kept: Kept, command: Sequence[str], *, worker: bool
 
 def test_text(kept: Kept, command: Sequence[str], *, worker: bool) -> str:
     """Return a pytest file that replays a finding: it fails until the client keeps the invariant."""
-    _, rule = INVARIANTS[kept.invariant]
+    rule = INVARIANTS[kept.invariant].rule
     name = kept.name.replace("-", "_")
     found = msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(kept, story="")), indent=2).decode()
     client = f"COMMAND = {list(command)!r}" if command else "COMMAND: list[str] = []  # Your client's command."

@@ -1,10 +1,11 @@
 """Fuzzes a client: puts the search, its stage and what is drawn together.
 
-Hypothesis runs in a thread of its own and waits there for the sessions, which are played in the event loop.
+Hypothesis runs in threads of its own and waits there for the sessions, which are played in the event loop.
 """
 
 import asyncio
 import concurrent.futures
+import itertools
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 
@@ -14,8 +15,8 @@ from contracts.drivers.base import HarnessError
 from contracts.fuzz.behaviour import FUZZ, Behaviour
 from contracts.fuzz.draw import behaviours
 from contracts.fuzz.invariants import INVARIANTS
-from contracts.fuzz.pools import body_pool, request_pool
-from contracts.fuzz.search import BATCH, Budget, Outcome, Search
+from contracts.fuzz.pools import body_pool, request_pool, validity
+from contracts.fuzz.search import Budget, Outcome, Search
 from contracts.observation import Session
 from contracts.stage import Stage
 from contracts.virtual_stage import VirtualStage
@@ -24,6 +25,10 @@ from mock_server.names import nearest
 # Over sockets a session waits in real time; in virtual time only the client's steps cost anything.
 QUICK = {"poll_interval_seconds": 0.02, "request_timeout_seconds": 0.3, "deadline_seconds": 2.0}
 VIRTUAL = {"poll_interval_seconds": 0.5, "request_timeout_seconds": 1.0, "deadline_seconds": 20.0}
+# As many sessions side by side as a small machine carries: they wait more than they work.
+WIDTH = 24
+# More than are ever played at once.
+_NUMBERS = 1_000
 # A session that has not ended then is broken off, whatever the client declared.
 _SESSION_SECONDS_MAX = 180.0
 
@@ -37,7 +42,8 @@ class Options(msgspec.Struct, frozen=True):
     invariants: Sequence[str] = ()
     corpus: Sequence[Behaviour] = ()
     settings: dict[str, float] | None = None
-    batch: int = BATCH
+    # So many sessions are played side by side, over sockets.
+    width: int = WIDTH
 
 
 def chosen_invariants(globs: Sequence[str]) -> list[str]:
@@ -67,10 +73,11 @@ def search_for(
     return Search(
         plays,
         strategy,
+        valid=validity(program, stage.twin.catalogue),
         seed=options.seed,
         budget=budget,
         names=chosen_invariants(options.invariants),
-        batch=1 if stage.virtual else options.batch,
+        width=1 if stage.virtual else options.width,
     )
 
 
@@ -81,22 +88,26 @@ async def fuzz_live(
     loop = asyncio.get_running_loop()
     settings = settings_for(stage, options)
 
-    async def all_of(batch: Sequence[Behaviour]) -> list[Session]:
-        return list(
-            await asyncio.gather(*(stage.play(FUZZ, number, each.play(settings)) for number, each in enumerate(batch)))
-        )
+    # Sessions that run side by side have numbers of their own, and so have their tasks.
+    numbers = itertools.cycle(range(_NUMBERS))
 
-    playing: list[concurrent.futures.Future[list[Session]]] = []
+    async def all_of(batch: Sequence[Behaviour]) -> list[Session]:
+        return list(await asyncio.gather(*(stage.play(FUZZ, next(numbers), each.play(settings)) for each in batch)))
+
+    playing: set[concurrent.futures.Future[list[Session]]] = set()
 
     def plays(batch: Sequence[Behaviour]) -> Sequence[Session]:
         if budget.stopped:
             raise KeyboardInterrupt
-        playing[:] = [asyncio.run_coroutine_threadsafe(all_of(batch), loop)]
+        future = asyncio.run_coroutine_threadsafe(all_of(batch), loop)
+        playing.add(future)
         try:
-            return playing[0].result(_SESSION_SECONDS_MAX)
+            return future.result(_SESSION_SECONDS_MAX)
         except concurrent.futures.CancelledError:
             # Hypothesis takes it for what it is, and does not try again.
             raise KeyboardInterrupt from None
+        finally:
+            playing.discard(future)
 
     def run() -> Outcome:
         search = search_for(stage, plays, options, budget)
@@ -114,9 +125,9 @@ async def fuzz_live(
         raise HarnessError(f"a session had not ended after {_SESSION_SECONDS_MAX:g} s") from None
     except asyncio.CancelledError:
         budget.stopped = True
-        for each in playing:
+        for each in list(playing):
             each.cancel()
-        # The thread is done in a moment; what the sessions need is taken away only then.
+        # The threads are done in a moment; what the sessions need is taken away only then.
         await asyncio.wait({searching})
         if not searching.cancelled() and searching.exception() is None:
             progress(searching.result())
@@ -128,7 +139,7 @@ def fuzz_virtual(stage: VirtualStage, options: Options, budget: Budget) -> Outco
     settings = settings_for(stage, options)
 
     def plays(batch: Sequence[Behaviour]) -> Sequence[Session]:
-        return [stage.play_now(FUZZ, number, each.play(settings)) for number, each in enumerate(batch)]
+        return [stage.play_now(FUZZ, 0, each.play(settings)) for each in batch]
 
     search = search_for(stage, plays, options, budget)
     search.first(options.corpus)

@@ -12,10 +12,15 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
 
+from contracts.fuzz.behaviour import Behaviour
+from contracts.stage import REQUEST, fills_of, scenario_source
+from mock_server.catalogue import Catalogue
 from mock_server.compiled import Compiled
+from mock_server.document import SpecError
 from mock_server.pointers import parse
 from mock_server.program import Program
 from mock_server.resources import resource
+from mock_server.scenario_form import ScenarioError
 
 # Enough for variety, and generated in about two seconds.
 _REQUESTS, _BODIES = 20, 30
@@ -53,6 +58,23 @@ def request_pool(program: Program, capabilities: frozenset[str], seed: int) -> l
             # A member that the usual request has, and this one has not, is taken away.
             found.append({**dict.fromkeys(("model_name", "mode", "aspect_ratio", "duration")), **own})
     return found
+
+
+def validity(program: Program, catalogue: Catalogue) -> Callable[[Behaviour], bool]:
+    """Return what says whether a behaviour can be played: a scenario that there can be, and a request without fault."""
+    submission = _submit(program).submission
+    assert submission is not None
+    fills = fills_of("sk-omnimock-any", "http://elsewhere.test", "http://video.test")
+
+    def valid(behaviour: Behaviour) -> bool:
+        try:
+            catalogue.define(scenario_source(behaviour.scenario, fills))
+        except (ScenarioError, SpecError):
+            return False
+        request = {name: value for name, value in {**REQUEST, **behaviour.request}.items() if value is not None}
+        return not submission.validation.check(request, None, ())[0]
+
+    return valid
 
 
 def body_pool(program: Program, seed: int) -> list[Any]:

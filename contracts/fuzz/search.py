@@ -1,14 +1,17 @@
-"""Searches for behaviours that break an invariant, and shrinks each to the smallest that still does.
+"""Searches for behaviours that break an invariant.
 
-Hypothesis draws a handful of behaviours at a time, which are played side by side. What breaks is played again before it
-counts: a client that breaks only now and then is told as intermittent. An invariant that was found broken is not looked
-for again, so a client that always crashes is one finding.
+Hypothesis draws behaviours and aims at trouble; over sockets many of its draws go on side by side, each in a thread of
+its own that waits for its session. What breaks is played again before it counts, and the others pause meanwhile: a
+client that breaks only now and then is told as intermittent. An invariant that was found broken is not looked for
+again, so a client that always crashes is one finding.
 """
 
+import contextlib
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from typing import NoReturn
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings, target
@@ -17,20 +20,20 @@ from hypothesis import strategies as st
 
 from contracts.coverage import Cell, cells_of
 from contracts.fuzz.behaviour import Behaviour
-from contracts.fuzz.invariants import INVARIANTS, Broken, Violated, broken_in, violation_of
+from contracts.fuzz.invariants import INVARIANTS, Broken, broken_in
+from contracts.fuzz.shrinking import Plays, Shrinker
 from contracts.observation import Session
 
-# As many are played side by side as a small machine carries.
-BATCH = 24
-# How often what broke is played again, and how often it has to break then.
-CONFIRMATIONS = 2
-# A round draws about so many sessions before it begins anew with another seed.
-_SESSIONS_A_ROUND = 320
-# To shrink takes a few hundred sessions; what is not smaller by then stays.
-SHRINK_SECONDS = 45.0
-
-# Plays behaviours side by side, and returns what was seen.
-Plays = Callable[[Sequence[Behaviour]], Sequence[Session]]
+# How often what broke is played again.
+CONFIRMATIONS = 4
+# What broke no more often than this, of all its plays, is what a busy machine does: it is counted, and no more.
+_DOUBTFUL_MAX = 1
+# An invariant that was told as intermittent so often is not looked for any longer.
+_INTERMITTENT_MAX = 3
+# After so many draws Hypothesis begins anew, with another seed: alone it draws for long, and many side by side do not.
+_ROUND, _ROUND_SIDE_BY_SIDE = 320, 48
+# To shrink takes a few seconds over sockets; what is not smaller by then stays.
+SHRINK_SECONDS = 20.0
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -77,55 +80,41 @@ class Outcome(msgspec.Struct):
     cells: set[Cell] = msgspec.field(default_factory=set)
     most_requests: int = 0
     outcomes: Counter[str] = msgspec.field(default_factory=Counter)
+    # How often something broke once, and did not when it was played again.
+    doubtful: int = 0
     seconds: float = 0.0
 
 
+class _Over(BaseException):
+    """Ends a round of Hypothesis, which takes an Exception for a finding."""
+
+
 class Search:
-    """One search."""
+    """One search. `width` draws go on side by side; `valid` says of what is smaller whether it can be played."""
 
     def __init__(
         self,
         plays: Plays,
         strategy: st.SearchStrategy[Behaviour],
         *,
+        valid: Callable[[Behaviour], bool],
         seed: int,
         budget: Budget,
         names: Sequence[str] = tuple(INVARIANTS),
-        batch: int = BATCH,
+        width: int = 1,
     ) -> None:
         self._plays, self._strategy, self._seed, self._budget = plays, strategy, seed, budget
-        self._names, self._batch = frozenset(names), batch
+        self._names, self._width = frozenset(names), width
+        self._shrinker = Shrinker(self._play, valid, width=width)
         self._progress: Callable[[Outcome], None] = lambda outcome: None
         self.outcome = Outcome(found={}, intermittent={})
-        # What is known of behaviours that were played while one is shrunk.
-        self._known: dict[bytes, str | None] = {}
-        self._shrinking_since: float | None = None
+        self._doubted: Counter[str] = Counter()
+        self._noting, self._looking_closer, self._open = threading.Lock(), threading.Lock(), threading.Event()
+        self._open.set()
 
     def on_progress(self, told: Callable[[Outcome], None]) -> None:
         """Tell from now on how far it has come."""
         self._progress = told
-
-    def run(self) -> Outcome:
-        """Search until the budget is used up, or all invariants were found broken. What was found stays on Ctrl-C."""
-        self._budget.start()
-        number = 0
-        try:
-            while not self._budget.over and self._looked_for and not self._enough:
-                self._round(self._seed * 1_000 + number)
-                number += 1
-        except KeyboardInterrupt:
-            self._budget.stopped = True
-        self.outcome.seconds = self._budget.now() - self._budget.began
-        return self.outcome
-
-    @property
-    def _looked_for(self) -> frozenset[str]:
-        return self._names - self.outcome.found.keys()
-
-    @property
-    def _enough(self) -> bool:
-        examples = self._budget.examples
-        return examples is not None and self.outcome.sessions >= examples
 
     def first(self, behaviours: Sequence[Behaviour]) -> None:
         """Play these first, such as those of a corpus; what breaks is a finding as it is."""
@@ -133,130 +122,141 @@ class Search:
         for each in behaviours:
             session = self._play([each])[0]
             for broken in broken_in(session, self._looked_for):
-                if self._confirmed(broken, each, session):
-                    self.outcome.found[broken.invariant] = Found(broken, each, session)
+                self._confirmed(broken, each, session)
             self._progress(self.outcome)
 
-    def _round(self, seed: int) -> None:
-        self._known, self._shrinking_since = {}, None
+    def run(self) -> Outcome:
+        """Search until the budget is used up, or all invariants were found broken. What was found stays on Ctrl-C."""
+        self._budget.start()
+        try:
+            if self._width == 1:
+                self._explore(0)
+            else:
+                with ThreadPoolExecutor(self._width, "omnimock-fuzz") as pool:
+                    for each in [pool.submit(self._explore, number) for number in range(self._width)]:
+                        each.result()
+        except KeyboardInterrupt:
+            self._budget.stopped = True
+        self.outcome.seconds = self._budget.now() - self._budget.began
+        return self.outcome
 
+    @property
+    def _looked_for(self) -> frozenset[str]:
+        doubted = {name for name, count in self._doubted.items() if count >= _INTERMITTENT_MAX}
+        return self._names - self.outcome.found.keys() - doubted
+
+    @property
+    def _over(self) -> bool:
+        examples = self._budget.examples
+        enough = examples is not None and self.outcome.sessions >= examples
+        return enough or self._budget.over or not self._looked_for
+
+    def _explore(self, number: int) -> None:
+        """Draw, play and judge until the search is over."""
+        rounds = 0
+        try:
+            while not self._over:
+                # Seeds of one search and another do not meet.
+                self._round(((self._seed << 8) + number << 24) + rounds)
+                rounds += 1
+        except BaseException:
+            # The others need not go on for something that ends them all.
+            self._budget.stopped = True
+            self._open.set()
+            raise
+
+    def _round(self, seed: int) -> None:
         @seeded(seed)
         @settings(
-            max_examples=max(1, _SESSIONS_A_ROUND // self._batch),
+            max_examples=_ROUND if self._width == 1 else _ROUND_SIDE_BY_SIDE,
             database=None,
             deadline=None,
             print_blob=False,
             verbosity=Verbosity.quiet,
-            report_multiple_bugs=False,
-            phases=[Phase.generate, Phase.target, Phase.shrink],
+            phases=[Phase.generate, Phase.target],
             suppress_health_check=list(HealthCheck),
         )
-        @given(st.lists(self._strategy, min_size=max(1, self._batch * 2 // 3), max_size=self._batch))
-        def keeps(behaviours: list[Behaviour]) -> None:
-            self._judge(behaviours)
-
-        test: Callable[[], None] = keeps
-        try:
-            test()
-        except Violated:
-            pass
-        except BaseExceptionGroup as group:
-            # A client whose behaviour changes from play to play makes Hypothesis doubt the test.
-            if group.split((Violated, Exception))[1] is not None:
-                raise
-
-    def _judge(self, behaviours: Sequence[Behaviour]) -> None:
-        """Raise the violation of what is found first; the last that is raised is the smallest."""
-        shrinking = self._shrinking_since is not None
-        if shrinking:
-            self._judge_smaller(behaviours)
-            return
-        if self._budget.over or self._enough:
-            return
-        sessions = self._play(behaviours)
-        self._aim(sessions)
-        self._progress(self.outcome)
-        self._known = {each.key(): None for each in behaviours}
-        for behaviour, session in zip(behaviours, sessions, strict=True):
-            for broken in broken_in(session, self._looked_for):
-                if self._confirmed(broken, behaviour, session):
-                    self._shrinking_since = self._budget.now()
-                    self._keep(broken, behaviour, session)
-                    self._known[behaviour.key()] = broken.invariant
-                    _raise(broken)
-
-    def _judge_smaller(self, behaviours: Sequence[Behaviour]) -> None:
-        """Of a handful those that were not played yet are played alone, until one breaks what is shrunk."""
-        wanted = next(reversed(self.outcome.found))
-        for behaviour in behaviours:
-            key = behaviour.key()
-            if key not in self._known:
-                assert self._shrinking_since is not None
-                if self._budget.now() - self._shrinking_since > SHRINK_SECONDS or self._budget.stopped:
-                    continue
-                self._known[key] = self._breaks_again(behaviour, wanted)
-            if self._known[key] == wanted:
-                _raise(self.outcome.found[wanted].broken)
-
-    def _breaks_again(self, behaviour: Behaviour, wanted: str) -> str | None:
-        """Play what is smaller until it does not break, or has broken often enough."""
-        for _ in range(CONFIRMATIONS):
+        @given(self._strategy)
+        def shows(behaviour: Behaviour) -> None:
+            self._open.wait()
+            if self._over:
+                raise _Over
             session = self._play([behaviour])[0]
-            found = broken_in(session, frozenset((wanted,)))
-            if not found:
-                return None
-        self._keep(found[0], behaviour, session)
-        return wanted
+            aim(session)
+            for broken in broken_in(session, self._looked_for):
+                self._look_closer(broken, behaviour, session)
 
-    def _keep(self, broken: Broken, behaviour: Behaviour, session: Session) -> None:
-        """Keep the smaller of two findings of one invariant, and the later of two that are equally small."""
-        kept = self.outcome.found.get(broken.invariant)
-        if kept is None or behaviour.size() <= kept.behaviour.size():
-            self.outcome.found.pop(broken.invariant, None)
-            self.outcome.found[broken.invariant] = Found(broken, behaviour, session)
+        showing: Callable[[], None] = shows
+        with contextlib.suppress(_Over):
+            showing()
+
+    def _look_closer(self, broken: Broken, behaviour: Behaviour, session: Session) -> None:
+        """Play what broke again, and shrink it. The others pause meanwhile, so that it is not they who make it late."""
+        with self._looking_closer, self._paused():
+            if broken.invariant in self._looked_for and self._confirmed(broken, behaviour, session):
+                self._shrink(broken.invariant, behaviour)
+            self._progress(self.outcome)
+
+    @contextlib.contextmanager
+    def _paused(self) -> Iterator[None]:
+        self._open.clear()
+        try:
+            yield
+        finally:
+            self._open.set()
 
     def _confirmed(self, broken: Broken, behaviour: Behaviour, session: Session) -> bool:
-        """Play what broke again, alone; what does not break every time is intermittent."""
-        broke = 1
-        for _ in range(CONFIRMATIONS):
-            again = self._play([behaviour])[0]
-            broke += bool(broken_in(again, frozenset((broken.invariant,))))
-        played = 1 + CONFIRMATIONS
+        """Play what broke again; what does not break every time is intermittent."""
+        wanted = frozenset((broken.invariant,))
+        again = self._play([behaviour] * CONFIRMATIONS)
+        broke, played = 1 + sum(bool(broken_in(each, wanted)) for each in again), 1 + CONFIRMATIONS
+        found = Found(broken, behaviour, session, broke, played)
         if broke == played:
+            self.outcome.found[broken.invariant] = found
             return True
-        # Once in three is what a busy machine does; it is told only where it was seen more often.
-        if broke > 1:
-            found = Found(broken, behaviour, session, broke=broke, played=played)
+        if broke > _DOUBTFUL_MAX:
             self.outcome.intermittent.setdefault(broken.invariant, found)
+            self._doubted[broken.invariant] += 1
+        else:
+            self.outcome.doubtful += 1
         return False
+
+    def _shrink(self, invariant: str, behaviour: Behaviour) -> None:
+        began = self._budget.now()
+
+        def keep(smaller: Behaviour, broken: Broken, session: Session) -> None:
+            self.outcome.found[invariant] = Found(broken, smaller, session)
+
+        self._shrinker.smallest(
+            behaviour,
+            invariant,
+            over=lambda: self._budget.stopped or self._budget.now() - began > SHRINK_SECONDS,
+            smaller_found=keep,
+        )
 
     def _play(self, behaviours: Sequence[Behaviour]) -> Sequence[Session]:
         sessions = self._plays(behaviours)
         outcome = self.outcome
-        outcome.sessions += len(sessions)
-        for each in sessions:
-            outcome.cells |= cells_of(each)
-            outcome.most_requests = max(outcome.most_requests, len(each.wire))
-            outcome.outcomes.update(job.outcome or "not reported" for job in each.jobs)
+        with self._noting:
+            outcome.sessions += len(sessions)
+            for each in sessions:
+                outcome.cells |= cells_of(each)
+                outcome.most_requests = max(outcome.most_requests, len(each.wire))
+                outcome.outcomes.update(job.outcome or "not reported" for job in each.jobs)
+        self._progress(outcome)
         return sessions
 
-    def _aim(self, sessions: Sequence[Session]) -> None:
-        """Tell Hypothesis which draws come nearer to trouble."""
-        worst: Mapping[str, float] = {
-            "requests beside the polls": max(_beside_polls(each) for each in sessions),
-            "creates for one job": max(len(each.submits) for each in sessions),
-            "seconds until the end was noticed": max(_unnoticed(each) for each in sessions),
-            "bytes": max(_bytes(each) for each in sessions),
-        }
-        for label, value in worst.items():
-            target(float(value), label=label)
 
-
-def _raise(broken: Broken) -> NoReturn:
-    """Raise a violation, always from this line: Hypothesis takes those of two lines for two."""
-    violation = violation_of(broken.invariant)(broken.seen)
-    violation.broken = broken
-    raise violation
+def aim(session: Session) -> None:
+    """Tell Hypothesis which draws come nearer to trouble."""
+    worst: Mapping[str, float] = {
+        "requests beside the polls": _beside_polls(session),
+        "creates for one job": len(session.submits),
+        "seconds until the end was noticed": _unnoticed(session),
+        "bytes": _bytes(session),
+    }
+    for label, value in worst.items():
+        target(float(value), label=label)
 
 
 def _beside_polls(session: Session) -> float:

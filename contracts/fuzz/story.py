@@ -23,7 +23,7 @@ def story(found: Found) -> str:
         told = ", ".join(_callback(each.status, each.faults) for each in session.attempts[:6])
         sentences.append(f"Callbacks came: {told}.")
     sentences.append(_result(session))
-    _, rule = INVARIANTS[found.broken.invariant]
+    rule = INVARIANTS[found.broken.invariant].rule
     wrong = f"That is wrong: {rule}; but {found.broken.seen}."
     if found.intermittent:
         wrong += f" It happened in {found.broke} of {found.played} plays."

@@ -1,0 +1,169 @@
+"""Invariants of what a client reports: that it does, in time, and that it is so."""
+
+from contracts.checks.base import seconds, times
+from contracts.checks.counts import went_well
+from contracts.checks.outcomes import told_in_wire
+from contracts.observation import JobSeen, Session, was_heard
+from contracts.wire import Sighting
+from mock_server.lifecycle import step_index
+from mock_server.task import Task
+
+# On top of what the client declared; a busy machine is late, and what is late is tried again before it counts.
+SLACK_SECONDS = 1.0
+# Virtual time is late by nothing but the client's own doing.
+_VIRTUAL_SLACK_SECONDS = 0.2
+# The share of an interval by which clients spread their polls.
+_JITTER_SHARE = 0.5
+# So much of the deadline may be left over at a time-out; more where the client was in trouble, and backed off.
+_UNUSED_SHARE, _UNUSED_SHARE_IN_TROUBLE = 0.2, 0.5
+_BACKOFF_SECONDS = 5.0
+# Outcomes of a client that something went wrong for.
+_IN_TROUBLE = ("error", "unknown", "rejected")
+
+
+def ends(session: Session) -> str | None:
+    """Say whether a job did not end, or later than its deadline."""
+    for each in session.jobs:
+        if each.ending.is_defect:
+            return each.ending.detail
+        allowed = session.setting("deadline_seconds") + SLACK_SECONDS
+        took = each.ending.ended - each.ending.began
+        if took > allowed:
+            return f"the job took {seconds(took)}; its deadline was {seconds(session.setting('deadline_seconds'))}"
+    return None
+
+
+def tells_the_truth(session: Session) -> str | None:
+    """Say whether a result is not what became of the task."""
+    for each in session.jobs:
+        if told := _untrue(session, each):
+            return told
+    return None
+
+
+def _untrue(session: Session, seen: JobSeen) -> str | None:
+    ends = [_end(session, task) for task in session.tasks]
+    result = seen.ending.result
+    match seen.outcome:
+        case "succeed":
+            if "success" not in ends:
+                return f"the client reported a success; {_stood(session)}"
+            if result is not None and result.url and not told_in_wire(session, result.url):
+                return f"the client reported the video {result.url[:200]!r}, which no reply of the API told"
+            if result is not None and not result.url:
+                return "the client reported a success without a video"
+        case "failed":
+            if "failure" not in ends:
+                return f"the client reported a failed task; {_stood(session)}"
+        case "rejected":
+            if session.tasks:
+                return f"the client reported that there is no task; {_stood(session)}"
+        case "refused":
+            if session.submits:
+                return f"the client reported that it sent nothing; {times(len(session.submits), 'create')} came"
+        case "timeout":
+            return _too_early(session, seen)
+    return None
+
+
+def _too_early(session: Session, seen: JobSeen) -> str | None:
+    """A time-out is one when the time is over, or what is left of it is not worth another try.
+
+    Where the last reply told of trouble the next try may come after the deadline: no two clients back off alike.
+    """
+    if _told_to_wait(session):
+        return None
+    deadline, took = session.setting("deadline_seconds"), seen.ending.ended - seen.ending.began
+    interval = session.setting("poll_interval_seconds")
+    well = bool(session.wire) and _is_fine(session.wire.sightings[-1])
+    worthless = (
+        max(_UNUSED_SHARE * deadline, 2 * interval)
+        if well
+        else max(_UNUSED_SHARE_IN_TROUBLE * deadline, _BACKOFF_SECONDS)
+    )
+    if deadline - took <= worthless:
+        return None
+    return f"the client reported a time-out after {seconds(took)}; its deadline was {seconds(deadline)}"
+
+
+def _told_to_wait(session: Session) -> bool:
+    """Whether a reply named a wait: one that ends after the deadline may end the job at once."""
+    replies = [each.exchange.reply for each in session.wire]
+    return any(name == b"retry-after" for each in replies if each is not None for name, _ in each.headers)
+
+
+def converges(session: Session) -> tuple[str, list[Sighting]] | None:
+    """Say whether a client was told what it does not report, or noticed it late."""
+    final = session.first_final()
+    for each in session.jobs:
+        if each.outcome is None or each.outcome in ("succeed", "failed"):
+            continue
+        if final is not None and final.told is not None:
+            told = f"a query was told that the task is {final.told}, and the client reported {each.outcome}"
+            return told, [final]
+        if session.wire and all(_is_fine(one) for one in session.wire) and each.outcome in _IN_TROUBLE:
+            return f"nothing went wrong, and the client reported {each.outcome}{_reason(each)}", []
+    return _noticed_late(session)
+
+
+def _noticed_late(session: Session) -> tuple[str, list[Sighting]] | None:
+    """Whether it took more than a poll interval to notice the end, counted from the first good query after trouble."""
+    since = 0
+    for index, each in enumerate(session.wire.sightings):
+        if not _is_fine(each):
+            since = index + 1
+    calm = next((each for each in session.wire.sightings[since:] if each.role == "query"), None)
+    ends = [_ended_at(session, task) for task in session.tasks]
+    if calm is None or len(session.jobs) > 1 or not ends or None in ends:
+        return None
+    interval = session.setting("poll_interval_seconds")
+    slack = _VIRTUAL_SLACK_SECONDS if session.virtual else SLACK_SECONDS
+    from_then = max(calm.ended, *(each for each in ends if each is not None))
+    took = session.jobs[0].ending.ended - from_then
+    if took <= interval * (1 + _JITTER_SHARE) + slack:
+        return None
+    told = f"all was well again and the task had ended, and the client noticed it {seconds(took)} later"
+    return f"{told}; its poll interval is {seconds(interval)}", [calm]
+
+
+def _ended_at(session: Session, task: Task) -> float | None:
+    """When a task has ended, on the clock of the session; None where it never does, or its submit was not seen."""
+    created = next((each for each in session.submits if each.exchange.task_id == task.id), None)
+    if created is None or task.plan.steps[-1].final is None:
+        return None
+    return created.whole + (task.plan.at_ms[-1] - task.created_at_ms) / 1_000
+
+
+def _is_fine(sighting: Sighting) -> bool:
+    return went_well(sighting) and was_heard(sighting)
+
+
+def agrees(session: Session) -> str | None:
+    """Say whether callbacks led to another result than the polls, or made the receiver fail."""
+    for attempt in session.attempts:
+        if attempt.http_status is not None and attempt.http_status >= 500:
+            return f"the receiver answered the callback of {attempt.status} with {attempt.http_status}"
+    for each in session.jobs:
+        if each.results > 1:
+            return f"{times(each.results, 'result')} came for one job"
+    return None
+
+
+def _end(session: Session, task: Task) -> str | None:
+    """How a task had ended when its client gave its result; with a moment to spare, for two clocks are compared."""
+    created = next((each for each in session.submits if each.exchange.task_id == task.id), None)
+    elapsed_ms = (session.ended - created.whole) * 1_000 if created is not None else float("inf")
+    step = task.plan.steps[step_index(task.plan, int(min(task.created_at_ms + elapsed_ms + 50, 1 << 60)))]
+    return step.final
+
+
+def _stood(session: Session) -> str:
+    if not session.tasks:
+        return "no task was ever created"
+    ends = [_end(session, task) or "not ended" for task in session.tasks]
+    return f"the task had {'ended in ' if ends[0] != 'not ended' else ''}{ends[0]}"
+
+
+def _reason(seen: JobSeen) -> str:
+    result = seen.ending.result
+    return f": {result.reason[:200]!r}" if result is not None and result.reason else ""
