@@ -48,11 +48,13 @@ def request_pool(program: Program, capabilities: frozenset[str], seed: int) -> l
         msgspec.json.decode(path.read_bytes())["body"]
         for path in sorted(resource("fixtures/requests/valid").glob("*.json"))
     ]
+    # What a client can be asked for: its own id and address are its own, and what the spec does not name nobody sends.
+    known = set(submit.operation.body_schema.get("properties", ())) - {"callback_url", "external_task_id"}
     found: list[dict[str, Any]] = [{}]
     for body in [*corpus, *_generated_requests(submit, seed)]:
         if not isinstance(body, dict):
             continue
-        own = {key: value for key, value in body.items() if key not in ("callback_url", "external_task_id")}
+        own = {key: value for key, value in body.items() if key in known}
         fits = all(need in capabilities for name, need in _NEEDED.items() if own.get(name))
         if fits and len(msgspec.json.encode(own)) <= _REQUEST_BYTES_MAX and not validation.check(own, None, ())[0]:
             # A member that the usual request has, and this one has not, is taken away.

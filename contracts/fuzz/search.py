@@ -21,9 +21,11 @@ from hypothesis import strategies as st
 from contracts.coverage import Cell, cells_of
 from contracts.fuzz.behaviour import Behaviour
 from contracts.fuzz.invariants import INVARIANTS, Broken, broken_in
-from contracts.fuzz.shrinking import Plays, Shrinker
+from contracts.fuzz.shrinking import smallest
 from contracts.observation import Session
 
+# Plays behaviours side by side, and returns what was seen.
+Plays = Callable[[Sequence[Behaviour]], Sequence[Session]]
 # How often what broke is played again.
 CONFIRMATIONS = 4
 # What broke no more often than this, of all its plays, is what a busy machine does: it is counted, and no more.
@@ -104,8 +106,7 @@ class Search:
         width: int = 1,
     ) -> None:
         self._plays, self._strategy, self._seed, self._budget = plays, strategy, seed, budget
-        self._names, self._width = frozenset(names), width
-        self._shrinker = Shrinker(self._play, valid, width=width)
+        self._names, self._width, self._valid = frozenset(names), width, valid
         self._progress: Callable[[Outcome], None] = lambda outcome: None
         self.outcome = Outcome(found={}, intermittent={})
         self._doubted: Counter[str] = Counter()
@@ -222,16 +223,22 @@ class Search:
         return False
 
     def _shrink(self, invariant: str, behaviour: Behaviour) -> None:
-        began = self._budget.now()
+        began, wanted = self._budget.now(), frozenset((invariant,))
 
-        def keep(smaller: Behaviour, broken: Broken, session: Session) -> None:
-            self.outcome.found[invariant] = Found(broken, smaller, session)
+        def breaks(behaviours: Sequence[Behaviour]) -> list[tuple[Broken, Session] | None]:
+            sessions = self._play(behaviours)
+            return [(found[0], each) if (found := broken_in(each, wanted)) else None for each in sessions]
 
-        self._shrinker.smallest(
+        def keep(smaller: Behaviour, shown: tuple[Broken, Session]) -> None:
+            self.outcome.found[invariant] = Found(shown[0], smaller, shown[1])
+
+        smallest(
             behaviour,
-            invariant,
+            breaks=breaks,
+            valid=self._valid,
+            room=self._width,
             over=lambda: self._budget.stopped or self._budget.now() - began > SHRINK_SECONDS,
-            smaller_found=keep,
+            kept=keep,
         )
 
     def _play(self, behaviours: Sequence[Behaviour]) -> Sequence[Session]:

@@ -5,72 +5,72 @@ over sockets a session waits far more than it works. What breaks each time takes
 smaller breaks.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from contracts.fuzz.behaviour import Behaviour
-from contracts.fuzz.invariants import Broken, broken_in
 from contracts.fuzz.smaller import smaller
-from contracts.observation import Session
 
-# Plays behaviours side by side, and returns what was seen.
-Plays = Callable[[Sequence[Behaviour]], Sequence[Session]]
 # How often what is smaller has to break, each time it is played.
 _TIMES = 2
 
+# What shows that it broke.
+T = TypeVar("T")
+Breaks = Callable[[Sequence[Behaviour]], Sequence[T | None]]
 
-class Shrinker:
-    """Shrinks behaviours. `width` sessions are played side by side."""
 
-    def __init__(self, plays: Plays, valid: Callable[[Behaviour], bool], *, width: int) -> None:
-        self._plays, self._valid, self._width = plays, valid, width
+def smallest(
+    first: Behaviour,
+    *,
+    breaks: Breaks[T],
+    valid: Callable[[Behaviour], bool],
+    room: int,
+    over: Callable[[], bool],
+    kept: Callable[[Behaviour, T], None],
+) -> Behaviour:
+    """Return the smallest that breaks, and tell each one on the way to `kept`, until the time is over.
 
-    def smallest(
-        self,
-        first: Behaviour,
-        invariant: str,
-        *,
-        over: Callable[[], bool],
-        smaller_found: Callable[[Behaviour, Broken, Session], None],
-    ) -> Behaviour:
-        """Return the smallest that breaks the invariant, and tell each one on the way, until the time is over."""
-        best, tried = first, {first.key()}
-        while not over():
-            candidates = [each for each in smaller(best, valid=self._valid) if each.key() not in tried]
-            broken = self._first_that_breaks(candidates, invariant, tried, over)
-            if broken is None:
-                break
-            best = broken[0]
-            smaller_found(*broken)
-        return best
+    `breaks` plays behaviours, `room` at once, and returns for each what shows that it broke, or None.
+    """
+    best, tried = first, {first.key()}
+    while not over():
+        candidates = [each for each in smaller(best, valid=valid) if each.key() not in tried]
+        broken = next(_broken(candidates, breaks, room, tried, over), None)
+        if broken is None:
+            break
+        best = broken[0]
+        kept(*broken)
+    return best
 
-    def _first_that_breaks(
-        self, candidates: Sequence[Behaviour], invariant: str, tried: set[bytes], over: Callable[[], bool]
-    ) -> tuple[Behaviour, Broken, Session] | None:
-        room = max(1, self._width // _TIMES)
-        for start in range(0, len(candidates), room):
-            if over():
-                return None
-            several = candidates[start : start + room]
-            tried.update(each.key() for each in several)
-            for each, sessions in zip(several, self._played(several, invariant), strict=True):
-                if sessions:
-                    return each, broken_in(sessions[-1], frozenset((invariant,)))[0], sessions[-1]
-        return None
 
-    def _played(self, several: Sequence[Behaviour], invariant: str) -> list[list[Session]]:
-        """Return the sessions of each that broke every time, and none for the others."""
-        wanted = frozenset((invariant,))
-        if self._width > 1:
-            flat = iter(self._plays([each for each in several for _ in range(_TIMES)]))
-            played = [[next(flat) for _ in range(_TIMES)] for _ in several]
-            return [each if all(broken_in(one, wanted) for one in each) else [] for each in played]
-        return [self._played_in_turn(each, wanted) for each in several]
+def _broken(
+    candidates: Sequence[Behaviour], breaks: Breaks[T], room: int, tried: set[bytes], over: Callable[[], bool]
+) -> Iterator[tuple[Behaviour, T]]:
+    """Yield those that break every time, in their order."""
+    at_once = max(1, room // _TIMES)
+    for start in range(0, len(candidates), at_once):
+        if over():
+            return
+        several = candidates[start : start + at_once]
+        tried.update(each.key() for each in several)
+        for each, shown in zip(several, _every_time(several, breaks, room), strict=True):
+            if shown is not None:
+                yield each, shown
 
-    def _played_in_turn(self, behaviour: Behaviour, wanted: frozenset[str]) -> list[Session]:
-        """Play one after the other: what does not break is not played again."""
-        sessions: list[Session] = []
-        for _ in range(_TIMES):
-            sessions += self._plays([behaviour])
-            if not broken_in(sessions[-1], wanted):
-                return []
-        return sessions
+
+def _every_time(several: Sequence[Behaviour], breaks: Breaks[T], room: int) -> list[T | None]:
+    if room >= _TIMES:
+        shown = iter(breaks([each for each in several for _ in range(_TIMES)]))
+        each_time = [[next(shown) for _ in range(_TIMES)] for _ in several]
+        return [one[-1] if all(each is not None for each in one) else None for one in each_time]
+    return [_in_turn(each, breaks) for each in several]
+
+
+def _in_turn(behaviour: Behaviour, breaks: Breaks[T]) -> T | None:
+    """Play one after the other: what does not break is not played again."""
+    shown: T | None = None
+    for _ in range(_TIMES):
+        (shown,) = breaks([behaviour])
+        if shown is None:
+            break
+    return shown
