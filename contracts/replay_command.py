@@ -52,13 +52,13 @@ def replay(
         from contracts.drivers.child import check_command
         from contracts.fuzz.found import read_kept
         from contracts.fuzz.invariants import INVARIANTS
-        from contracts.fuzz.replaying import CAPABILITIES, replay_driver
+        from contracts.fuzz.replaying import CAPABILITIES, PLAYS, replay_driver
         from contracts.fuzz.story import story
         from contracts.interrupts import run_unless_interrupted
 
         kept = read_kept(file)
         able = capabilities or ([] if worker else sorted(CAPABILITIES))
-        driver = driver_of(command, worker, able, environment, (), 1)
+        driver = driver_of(command, worker, able, environment, (), PLAYS)
         try:
             check_command(command)
             found = run_unless_interrupted(replay_driver(kept, driver, profile=profile, spec=spec))

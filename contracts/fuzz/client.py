@@ -14,7 +14,7 @@ from pathlib import Path
 from contracts.drivers.base import Declared
 from contracts.drivers.in_process import Client, is_async, name_of
 from contracts.examine import takes_clock
-from contracts.fuzz.found import FORMAT, Kept
+from contracts.fuzz.found import FORMAT, Kept, read_corpus, write_finding
 from contracts.fuzz.fuzzing import VIRTUAL, Options, fuzz_virtual
 from contracts.fuzz.invariants import violation_of
 from contracts.fuzz.search import Budget, Found, Outcome
@@ -37,22 +37,29 @@ def fuzz_client(
     settings: dict[str, float] | None = None,
     profile: str | None = None,
     spec: Path | None = None,
+    corpus: Path | None = None,
 ) -> Outcome:
     """Search in virtual time for behaviours of the server that break an invariant; raise the violation of the first.
 
-    Several are raised as an ExceptionGroup. Return what was covered where nothing was found. Raise ValueError for a
-    callable that cannot be run in virtual time, and for an invariant that there is not.
+    Several are raised as an ExceptionGroup. Return what was covered where nothing was found. What is in the folder
+    `corpus` is played first, and findings are written there. Raise ValueError for a callable that cannot be run in
+    virtual time, for an invariant that there is not, and for a file of the corpus that is none.
     """
     if not is_async(client) and not takes_clock(client):
         raise ValueError(f"{name_of(client)} is sync and takes no clock: write it as (job, clock)")
     stage = VirtualStage(
         client, Declared(name_of(client), frozenset(capabilities)), profile=profile, spec=spec, seed=seed
     )
-    options = Options(seconds=seconds, examples=examples, seed=seed, invariants=invariants, settings=settings)
+    known = [each.behaviour for each in read_corpus(corpus)] if corpus is not None else []
+    options = Options(
+        seconds=seconds, examples=examples, seed=seed, invariants=invariants, settings=settings, corpus=known
+    )
     outcome = fuzz_virtual(stage, options, Budget(seconds, examples))
     violations = []
     for found in outcome.found.values():
         kept = kept_of(found, dict(settings or VIRTUAL))
+        if corpus is not None:
+            write_finding(corpus, kept)
         violation = violation_of(found.broken.invariant)(f"{found.broken.seen}\n\n{kept.story}\n\n{kept.text()}")
         violation.broken = found.broken
         violations.append(violation)

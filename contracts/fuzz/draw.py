@@ -4,6 +4,7 @@ What is drawn never lies about the end of a task: a spoiled reply does not say `
 it, because no client could tell. Nor is anything left to chance within a session: it plays the same each time.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ from contracts.fuzz.steps import (
 )
 from mock_server.spec import Spec
 
+_MILLISECONDS = re.compile(r"(\d+)ms")
 _PACES = st.sampled_from(["10ms", "0ms", "40ms", "120ms"])
 _CALLBACK_FAULTS: Sequence[Any] = [
     "lost",
@@ -53,11 +55,12 @@ _CAPACITIES: Sequence[Source] = [
 
 
 def behaviours(
-    spec: Spec, *, requests: Sequence[Source], bodies: Sequence[Any], callbacks: bool
+    spec: Spec, *, requests: Sequence[Source], bodies: Sequence[Any], callbacks: bool, times: int = 1
 ) -> st.SearchStrategy[Behaviour]:
     """Draw behaviours for a spec. `requests` are to be asked of the client, `bodies` replies that a schema allows.
 
-    The simplest request stands first. `callbacks` says whether the client has a receiver.
+    The simplest request stands first. `callbacks` says whether the client has a receiver. What is told in milliseconds
+    fits a poll interval of 20 ms, and is so many `times` as long for a client that polls more seldom.
     """
     parts: dict[str, Sources] = {
         "query": scripts(spec, "query", bodies),
@@ -74,7 +77,7 @@ def behaviours(
     few = st.lists(st.sampled_from(list(parts)), unique=True, max_size=3).flatmap(
         lambda names: st.fixed_dictionaries({name: parts[name] for name in sorted(names)})
     )
-    whole = st.one_of(few, few, _coinciding(spec)).map(_whole)
+    whole = st.one_of(few, few, _coinciding(spec)).map(_whole).map(lambda source: _stretched(source, times))
     return st.builds(
         Behaviour,
         scenario=whole,
@@ -98,6 +101,16 @@ def _coinciding(spec: Spec) -> Sources:
 def _whole(source: Source) -> Source:
     """A task takes minutes where nothing is said, and no session waits so long."""
     return {**source, "lifecycle": source.get("lifecycle", {"pace": PACE})}
+
+
+def _stretched(tree: Any, times: int) -> Any:
+    if isinstance(tree, dict):
+        return {name: _stretched(each, times) for name, each in tree.items()}
+    if isinstance(tree, list):
+        return [_stretched(each, times) for each in tree]
+    if times > 1 and isinstance(tree, str) and (told := _MILLISECONDS.fullmatch(tree)):
+        return f"{int(told[1]) * times}ms"
+    return tree
 
 
 def _with_receiver(one: Behaviour) -> Behaviour:

@@ -103,13 +103,24 @@ def read_corpus(folder: Path) -> list[Kept]:
 
 def write_kept(folder: Path, kept: Kept, command: Sequence[str], *, worker: bool) -> tuple[Path, Path]:
     """Write a finding, and a test for it; return both paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path, test = folder / f"{kept.name}.yaml", folder / f"test_{kept.name.replace('-', '_')}.py"
-    for each, text in ((path, kept.text()), (test, test_text(kept, command, worker=worker))):
-        temporary = each.with_name(f".{each.name}.new")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(each)
+    test = folder / f"test_{kept.name.replace('-', '_')}.py"
+    path = write_finding(folder, kept)
+    _write(test, test_text(kept, command, worker=worker))
     return path, test
+
+
+def write_finding(folder: Path, kept: Kept) -> Path:
+    """Write a finding; return its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{kept.name}.yaml"
+    _write(path, kept.text())
+    return path
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
 
 
 def test_text(kept: Kept, command: Sequence[str], *, worker: bool) -> str:

@@ -24,7 +24,9 @@ from mock_server.names import nearest
 
 # Over sockets a session waits in real time; in virtual time only the client's steps cost anything.
 QUICK = {"poll_interval_seconds": 0.02, "request_timeout_seconds": 0.3, "deadline_seconds": 2.0}
-VIRTUAL = {"poll_interval_seconds": 0.5, "request_timeout_seconds": 1.0, "deadline_seconds": 20.0}
+VIRTUAL = {"poll_interval_seconds": 0.4, "request_timeout_seconds": 6.0, "deadline_seconds": 24.0}
+# What is drawn fits an interval of so much.
+_DRAWN_INTERVAL_SECONDS = QUICK["poll_interval_seconds"]
 # As many sessions side by side as a small machine carries: they wait more than they work.
 WIDTH = 24
 # More than are ever played at once.
@@ -68,6 +70,7 @@ def search_for(
         program.spec,
         requests=request_pool(program, declared.capabilities, options.seed),
         bodies=body_pool(program, options.seed),
+        times=max(1, round(settings_for(stage, options)["poll_interval_seconds"] / _DRAWN_INTERVAL_SECONDS)),
         callbacks=not stage.virtual and bool({"callbacks", "callback-relay"} & declared.capabilities),
     )
     return Search(

@@ -20,6 +20,8 @@ from contracts.playing import LiveStage
 from contracts.stage import Stage
 from contracts.virtual_stage import VirtualStage
 
+# How often a finding is played, side by side.
+PLAYS = 1 + CONFIRMATIONS
 # The capabilities that a finding may need of a client that does not say what it can.
 CAPABILITIES = USUAL_CAPABILITIES | {"callbacks"}
 
@@ -27,7 +29,7 @@ CAPABILITIES = USUAL_CAPABILITIES | {"callbacks"}
 async def replay(stage: Stage, kept: Kept) -> Found | None:
     """Play a finding a few times; return what broke, and how often, or None where nothing did."""
     play = kept.behaviour.play(dict(kept.settings))
-    return _judged(kept, [await stage.play(FUZZ, 0, play) for _ in range(1 + CONFIRMATIONS)])
+    return _judged(kept, await asyncio.gather(*(stage.play(FUZZ, number, play) for number in range(PLAYS))))
 
 
 def replay_text(text: str, client: Sequence[str] | Client, *, worker: bool = False) -> Broken | None:
@@ -46,7 +48,7 @@ def replay_callable(kept: Kept, client: Client) -> Found | None:
         raise ValueError(f"{name_of(client)} is sync and takes no clock: write it as (job, clock)")
     stage = VirtualStage(client, Declared(name_of(client), USUAL_CAPABILITIES))
     play = kept.behaviour.play(dict(kept.settings))
-    return _judged(kept, [stage.play_now(FUZZ, 0, play) for _ in range(1 + CONFIRMATIONS)])
+    return _judged(kept, [stage.play_now(FUZZ, 0, play) for _ in range(PLAYS)])
 
 
 async def replay_command(
@@ -54,7 +56,7 @@ async def replay_command(
 ) -> Found | None:
     """Replay a finding on a command. Raise HarnessError where it cannot be driven."""
     driver: Driver = (
-        WorkerDriver(command, lanes=1, environment=environment)
+        WorkerDriver(command, lanes=PLAYS, environment=environment)
         if worker
         else ExecDriver(command, capabilities=CAPABILITIES, environment=environment)
     )
@@ -63,7 +65,7 @@ async def replay_command(
 
 async def replay_driver(kept: Kept, driver: Driver, **arena: Any) -> Found | None:
     """Replay a finding on a driver, which is closed then; `arena` are settings of the twin's."""
-    async with Arena(lanes=1, **arena) as one:
+    async with Arena(lanes=PLAYS, **arena) as one:
         try:
             return await replay(LiveStage(one, driver, await driver.start()), kept)
         finally:

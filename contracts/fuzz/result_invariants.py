@@ -119,11 +119,16 @@ def _noticed_late(session: Session) -> tuple[str, list[Sighting]] | None:
     interval = session.setting("poll_interval_seconds")
     slack = _VIRTUAL_SLACK_SECONDS if session.virtual else SLACK_SECONDS
     from_then = max(calm.ended, *(each for each in ends if each is not None))
-    took = session.jobs[0].ending.ended - from_then
+    took = session.jobs[0].ending.ended - from_then - _spent_waiting(session, from_then)
     if took <= interval * (1 + _JITTER_SHARE) + slack:
         return None
     told = f"all was well again and the task had ended, and the client noticed it {seconds(took)} later"
     return f"{told}; its poll interval is {seconds(interval)}", [calm]
+
+
+def _spent_waiting(session: Session, since: float) -> float:
+    """How long replies were on their way since then: that is the server's doing."""
+    return sum(max(0.0, each.ended - max(each.began, since)) for each in session.wire)
 
 
 def _ended_at(session: Session, task: Task) -> float | None:

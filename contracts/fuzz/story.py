@@ -5,6 +5,7 @@ from contracts.fuzz.invariants import INVARIANTS
 from contracts.fuzz.search import Found
 from contracts.observation import FAULT, Session, explanation
 from contracts.wire import Sighting
+from mock_server.journal import Attempt
 
 _VERBS = {"submit": "sent a create", "query": "asked for the task", "list": "asked for the list", "cancel": "cancelled"}
 # A longer story is told by its beginning and its end.
@@ -20,7 +21,7 @@ def story(found: Found) -> str:
         half = _SENTENCES_MAX // 2
         sentences = [*sentences[:half], f"({left_out} more requests.)", *sentences[-half:]]
     if session.attempts:
-        told = ", ".join(_callback(each.status, each.faults) for each in session.attempts[:6])
+        told = ", ".join(_callback(each) for each in session.attempts[:6])
         sentences.append(f"Callbacks came: {told}.")
     sentences.append(_result(session))
     rule = INVARIANTS[found.broken.invariant].rule
@@ -44,7 +45,7 @@ def _answer(session: Session, sighting: Sighting) -> str:
     stored = sighting.role == "submit" and any(each.id == sighting.exchange.task_id for each in session.tasks)
     kept = ", and the task was created" if stored else ""
     if told.get("problem"):
-        return f"the server refused it ({sighting.status} {told['problem']}){kept}"
+        return f"the server refused it ({sighting.status} {told['problem']}{_wait(sighting)}){kept}"
     if faults:
         gone = "the reply was lost" if not sighting.status else f"the reply was spoiled ({', '.join(faults)})"
         left = ", until the client gave up" if sighting.left is not None else ""
@@ -56,8 +57,16 @@ def _answer(session: Session, sighting: Sighting) -> str:
     return f"the server answered {sighting.status}"
 
 
-def _callback(status: str, faults: tuple[str, ...]) -> str:
-    return f"{status} ({', '.join(faults)})" if faults else status
+def _wait(sighting: Sighting) -> str:
+    reply = sighting.exchange.reply
+    waits = [value for name, value in reply.headers if name == b"retry-after"] if reply is not None else []
+    return f", Retry-After: {waits[0].decode('latin-1')}" if waits else ""
+
+
+def _callback(attempt: Attempt) -> str:
+    refused = attempt.http_status is not None and attempt.http_status >= 400
+    notes = [*attempt.faults, *([f"answered with {attempt.http_status}"] if refused else [])]
+    return f"{attempt.status} ({', '.join(notes)})" if notes else attempt.status
 
 
 def _result(session: Session) -> str:

@@ -106,17 +106,39 @@ class MeetsTwoFaults(OmniJob):
         return None
 
 
+class StaysSlow(OmniJob):
+    """Once something has gone wrong it polls ten times as seldom, for ever."""
+
+    troubled = False
+
+    def back_off(self, tries: Tries, reading: Reading, failures_max: int) -> Generator[Step, Any, None]:
+        self.troubled = True
+        yield from super().back_off(tries, reading, failures_max)
+
+    def poll_wait_seconds(self) -> float:
+        return super().poll_wait_seconds() * (10 if self.troubled else 1)
+
+
+class TellsATimeOutTooEarly(OmniJob):
+    """It gives up at half of its time."""
+
+    def left_seconds(self) -> float:
+        return super().left_seconds() - self.settings.deadline_seconds / 2
+
+
 # Each with the invariant that it breaks.
-MUTANTS: dict[str, type[OmniJob]] = {
-    "ends": NoDeadline,
-    "paid-once": PaysTwice,
-    "truth": TakesUnknownForFailed,
-    "converges": KnowsNoFailure,
-    "fits-the-spec": AsksElsewhere,
-    "bounded": Hammers,
-    "secret": TellsItsKey,
-    "quiet-after-the-end": AsksOn,
-}
+MUTANTS: list[tuple[str, type[OmniJob]]] = [
+    ("ends", NoDeadline),
+    ("paid-once", PaysTwice),
+    ("truth", TakesUnknownForFailed),
+    ("truth", TellsATimeOutTooEarly),
+    ("converges", KnowsNoFailure),
+    ("converges", StaysSlow),
+    ("fits-the-spec", AsksElsewhere),
+    ("bounded", Hammers),
+    ("secret", TellsItsKey),
+    ("quiet-after-the-end", AsksOn),
+]
 
 
 def crashing() -> Client:

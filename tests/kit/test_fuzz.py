@@ -1,12 +1,14 @@
 """Fuzzing in virtual time: each invariant is broken by a client that is found, and no right client is."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from in_process import generate, generate_sync
+from omni_video.job import OmniJob
 from worker import CAPABILITIES
 
 from contracts import fuzz_client
@@ -15,6 +17,7 @@ from contracts.drivers.base import Declared
 from contracts.drivers.in_process import Client
 from contracts.fuzz.behaviour import FUZZ, Behaviour
 from contracts.fuzz.draw import behaviours
+from contracts.fuzz.found import read_corpus
 from contracts.fuzz.fuzzing import VIRTUAL, Options, chosen_invariants, fuzz_virtual
 from contracts.fuzz.invariants import INVARIANTS, Violated, broken_in, violation_of
 from contracts.fuzz.pools import body_pool, request_pool
@@ -23,7 +26,15 @@ from contracts.fuzz.story import story
 from contracts.observation import Session
 from contracts.virtual_stage import VirtualStage
 from mock_server.journal import Attempt
-from tests.kit.fuzz_mutants import MUTANTS, MeetsTwoFaults, client, crashing, now_and_then
+from tests.kit.fuzz_mutants import (
+    MUTANTS,
+    KnowsNoFailure,
+    MeetsTwoFaults,
+    TakesUnknownForFailed,
+    client,
+    crashing,
+    now_and_then,
+)
 
 # Nobody waits so long: the number of examples ends a search.
 SECONDS = 120.0
@@ -52,10 +63,10 @@ def played(behaviour: Behaviour, callee: Client = generate) -> Session:
     return stage(callee).play_now(FUZZ, 0, behaviour.play(VIRTUAL))
 
 
-@pytest.mark.parametrize("invariant", MUTANTS)
-def test_a_client_that_breaks_an_invariant_is_found(invariant: str) -> None:
+@pytest.mark.parametrize(("invariant", "mutant"), MUTANTS)
+def test_a_client_that_breaks_an_invariant_is_found(invariant: str, mutant: type[OmniJob]) -> None:
     with pytest.raises(violation_of(invariant)) as raised:
-        fuzz_client(client(MUTANTS[invariant]), examples=2_000, seconds=SECONDS, invariants=[invariant])
+        fuzz_client(client(mutant), examples=2_000, seconds=SECONDS, invariants=[invariant])
     assert raised.value.broken.invariant == invariant
     assert INVARIANTS[invariant].rule in " ".join(str(raised.value).split())
     assert f"invariant: {invariant}" in str(raised.value)
@@ -113,7 +124,7 @@ def test_once_in_five_is_no_finding() -> None:
 
 def test_several_invariants_are_raised_together() -> None:
     with pytest.raises(ExceptionGroup) as raised:
-        fuzz_client(client(MUTANTS["converges"]), examples=600, seconds=SECONDS, invariants=["converges", "quiet-*"])
+        fuzz_client(client(KnowsNoFailure), examples=600, seconds=SECONDS, invariants=["converges", "quiet-*"])
     assert {type(each) for each in raised.value.exceptions} == {
         violation_of("converges"),
         violation_of("quiet-after-the-end"),
@@ -126,33 +137,38 @@ def test_each_invariant_has_an_exception_of_its_own() -> None:
     assert all(issubclass(each, Violated) for each in kinds)
 
 
-def test_two_results_of_one_job_do_not_agree() -> None:
-    session = played(Behaviour({"lifecycle": {"pace": "10ms"}}))
-    agrees = frozenset(("agrees",))
-    assert not broken_in(session, agrees)
-    twice = msgspec.structs.replace(session, jobs=[msgspec.structs.replace(session.jobs[0], results=2)])
-    assert broken_in(twice, agrees)[0].seen == "2 results came for one job"
-
-
-def test_a_receiver_that_fails_does_not_agree() -> None:
+def test_a_story_tells_what_a_receiver_answered() -> None:
     session = played(Behaviour({"lifecycle": {"pace": "10ms"}}))
     attempt = Attempt(1, 0, "d-1", 1, "t-1", "succeed", "http://client.test", "refused", 500, "500", final=True)
     failed = msgspec.structs.replace(session, attempts=[attempt])
     (broken,) = broken_in(failed, frozenset(("agrees",)))
-    assert broken.seen == "the receiver answered the callback of succeed with 500"
-    assert "Callbacks came: succeed." in story(Found(broken, Behaviour(), failed))
+    assert "Callbacks came: succeed (answered with 500)." in story(Found(broken, Behaviour(), failed))
 
 
 def test_the_same_seed_finds_the_same() -> None:
-    first, second = (searched(client(MUTANTS["truth"]), 300, "truth", seed=3).found["truth"] for _ in range(2))
+    first, second = (searched(client(TakesUnknownForFailed), 300, "truth", seed=3).found["truth"] for _ in range(2))
     assert first.behaviour == second.behaviour
 
 
 def test_what_is_known_already_is_played_first() -> None:
     known = Behaviour({"lifecycle": {"pace": "10ms", "outcome": "failure"}})
     options = Options(seconds=SECONDS, examples=1, invariants=["converges"], corpus=[known])
-    outcome = fuzz_virtual(stage(client(MUTANTS["converges"])), options, Budget(SECONDS, 1))
+    outcome = fuzz_virtual(stage(client(KnowsNoFailure)), options, Budget(SECONDS, 1))
     assert outcome.found["converges"].behaviour == known
+
+
+def test_a_corpus_keeps_what_was_found_and_is_played_first(tmp_path: Path) -> None:
+    folder = tmp_path / "corpus"
+    with pytest.raises(violation_of("converges")):
+        fuzz_client(client(KnowsNoFailure), invariants=["converges"], seconds=SECONDS, corpus=folder)
+    (kept,) = read_corpus(folder)
+    assert kept.scenario["lifecycle"]["outcome"]
+    with pytest.raises(violation_of("converges")) as raised:
+        fuzz_client(client(KnowsNoFailure), invariants=["converges"], examples=1, seconds=SECONDS, corpus=folder)
+    assert kept.text() in str(raised.value)
+    (folder / "old.yaml").write_text("invariant: ends\n")
+    with pytest.raises(ValueError, match=r"old.yaml: this is of an older format"):
+        fuzz_client(client(KnowsNoFailure), corpus=folder)
 
 
 def test_an_invariant_that_there_is_not_is_refused_with_the_nearest() -> None:

@@ -22,7 +22,7 @@ KNOWN = Kept(FORMAT, "converges", {"lifecycle": {"pace": "10ms", "outcome": "fai
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Work in a folder without settings, where the mutants are found, and without a proxy."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "examples/python")]))
     for name in list(os.environ):
         if name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
@@ -86,7 +86,10 @@ def test_a_finding_is_told_written_and_replayed(capsys: pytest.CaptureFixture[st
     assert status == 1
     assert "converges: a query was told" in out
     status, out, _ = run(capsys, "replay", str(known), "--worker", "--", *worker_command())
-    assert (status, out) == (0, "converges holds: what the client was told in the end, it reports\n")
+    assert (status, out) == (
+        0,
+        "converges holds: what the client was told in the end, it reports, within a poll interval of trouble\n",
+    )
 
 
 def test_a_right_client_is_searched_without_a_finding(capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,6 +97,40 @@ def test_a_right_client_is_searched_without_a_finding(capsys: pytest.CaptureFixt
     assert status == 0, out
     assert "no invariant broken: " in out
     assert not Path(".omnimock").exists()
+
+
+@pytest.mark.parametrize(
+    ("mutant", "seen"),
+    [
+        ("twice", "2 results came for one job"),
+        ("fragile", "the receiver answered the callback of"),
+    ],
+)
+def test_callbacks_that_do_not_agree_with_the_polls_are_found(
+    capsys: pytest.CaptureFixture[str], mutant: str, seen: str
+) -> None:
+    client = [sys.executable, str(ROOT / "tests/kit/clients/callback_workers.py"), mutant]
+    status, out, _ = run(capsys, "fuzz", "--worker", "--invariant", "agrees", "--seed", "1", "--", *client)
+    assert status == 1, out
+    assert out.startswith(f"agrees: {seen}")
+    (kept,) = read_corpus(Path(".omnimock/fuzz"))
+    assert kept.scenario.pop("lifecycle") == {"pace": "10ms"}
+    assert kept.scenario == ({} if mutant == "twice" else {"callbacks": {"faults": ["unknown-fields"]}})
+
+
+def test_a_bug_that_needs_two_faults_is_found_over_sockets_and_shrinks_to_these_two(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    client = [*worker_command(), "--client", "tests.kit.fuzz_mutants:MeetsTwoFaults"]
+    status, out, _ = run(capsys, "fuzz", "--worker", "--invariant", "paid-once", "--", *client)
+    assert status == 1, out
+    (kept,) = read_corpus(Path(".omnimock/fuzz"))
+    ((lost,), (trouble,)) = kept.scenario["submit"], kept.scenario["query"]
+    assert set(lost) == {"fault"}
+    assert trouble["problem"] in ("maintenance", "engine-overloaded") or trouble == {"fault": {"http-error": {}}}
+    assert kept.scenario.keys() == {"lifecycle", "submit", "query"}
+    assert not kept.request
+    assert not kept.callbacks
 
 
 def test_a_signal_keeps_what_was_found(known: Path) -> None:
