@@ -82,9 +82,7 @@ def tell(
         places = {folder / "coverage.json": packed, folder / "fuzz.md": render(searched).encode()}
         write_places(folder, places)
     append_markdown(lambda bytes_max: render(searched, bytes_max), environment)
-    if whole:
-        print_coverage(coverage, console)
-    print_lines(coverage, console)
+    (print_coverage if whole else print_lines)(coverage, console)
 
 
 def _report(searched: Searched, coverage: Coverage) -> FuzzReport:
@@ -102,9 +100,10 @@ def _report(searched: Searched, coverage: Coverage) -> FuzzReport:
 def render(searched: Searched, bytes_max: int = BYTES_MAX) -> str:
     """Return the page of a search, in at most so many bytes; what does not fit is left out, and that is said."""
     outcome, coverage = searched.outcome, searched.coverage
+    head, _, rest = searched.line.partition(": ")
     sections = [
-        f"## omnimock fuzz: {plain(searched.line, _STORY_CHARS_MAX)}",
-        f"Seed {searched.seed}.",
+        f"## omnimock fuzz: {plain(head)}",
+        f"{plain(rest, _STORY_CHARS_MAX)}; seed {searched.seed}.",
         *(_section(searched, each, "") for each in outcome.found.values()),
         *(_section(searched, each, "INTERMITTENT ") for each in outcome.intermittent.values()),
         *coverage_parts(coverage),

@@ -32,10 +32,7 @@ def render(runs: Mapping[str, Report]) -> str:
 def _run(name: str, coverage: Coverage) -> str:
     table = table_of(coverage, _ROWS_MAX)
     first_number = len(table.heads) - len(table.statuses)
-    rows = (
-        (row.operation, row.answer, row.faults, row.callbacks, *(str(each or "") for each in row.counts))
-        for row in table.rows
-    )
+    rows = (row.words for row in table.rows)
     left_out = (
         f'<p class="small">{table.left_out} more rows, which were shown less often, are in the JSON of the run.</p>'
         if table.left_out

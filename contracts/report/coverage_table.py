@@ -18,8 +18,6 @@ from contracts.report.terminal import Pen
 
 # As much as a dimension has to say: a spec may list hundreds of problems.
 _LINE_CHARS_MAX = 2_000
-# The first columns of the table, which are names.
-_NAMES = 2
 
 
 def print_lines(coverage: Coverage, console: Console) -> None:
@@ -42,12 +40,13 @@ def print_coverage(coverage: Coverage, console: Console) -> None:
         dimensions.add_row(*(_text(pen, text) for text in (each.name, of, shown_of(each), missing_of(each))))
     table = table_of(coverage)
     cells = Table(box=shape, pad_edge=False)
-    for number, head in enumerate(table.heads):
-        countable = number >= len(table.heads) - len(table.statuses)
-        # A name is not broken; a list of faults may be.
-        cells.add_column(_text(pen, head), justify="right" if countable else "left", no_wrap=number < _NAMES)
+    cells.add_column("operation", no_wrap=True)
+    cells.add_column("answer")
+    cells.add_column("callback faults")
+    for status in table.statuses:
+        cells.add_column(_text(pen, status), justify="right", no_wrap=True)
     for row in table.rows:
-        words = (row.operation, row.answer, row.faults, row.callbacks, *(str(each or "") for each in row.counts))
+        words = (row.operation, row.answer_with_faults, row.callbacks, *(str(each or "") for each in row.counts))
         cells.add_row(*(_text(pen, each) for each in words))
     console.print(dimensions)
     if table.rows:

@@ -20,6 +20,16 @@ class Row(msgspec.Struct, frozen=True):
     callbacks: str
     counts: tuple[int, ...]
 
+    @property
+    def answer_with_faults(self) -> str:
+        """The answer and what its reply suffered, for a narrow table."""
+        return self.answer if self.faults == NONE else f"{self.answer}: {self.faults}"
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What stands in all its columns; nothing where it was not shown."""
+        return self.operation, self.answer, self.faults, self.callbacks, *(str(each or "") for each in self.counts)
+
 
 class Table(msgspec.Struct, frozen=True):
     """The cells as a table. `statuses` are its last columns; `left_out` is how many rows it does not have."""

@@ -96,15 +96,11 @@ def coverage_rows(coverage: Coverage) -> list[str]:
     table = table_of(coverage, _ROWS_MAX)
     if not table.rows:
         return []
-    rows = [
-        (row.operation, row.answer, row.faults, row.callbacks, *(str(each or "") for each in row.counts))
-        for row in table.rows
-    ]
     ruler = [*("---" for _ in range(len(table.heads) - len(table.statuses))), *("---:" for _ in table.statuses)]
     lines = [
         f"| {' | '.join(map(plain, table.heads))} |",
         f"|{'|'.join(ruler)}|",
-        *(f"| {' | '.join(map(plain, row))} |" for row in rows),
+        *(f"| {' | '.join(map(plain, row.words))} |" for row in table.rows),
         *([f"\n{table.left_out} more rows were shown less often."] if table.left_out else []),
     ]
     return [
