@@ -13,6 +13,7 @@ from contracts.report.words import clean, cut
 # What a browser lays out at once, for each run; the JSON beside the page has all.
 _ROWS_MAX = 400
 _TEXT_CHARS_MAX = 4_000
+_NUMBER = ' class="number"'
 
 
 def render(runs: Mapping[str, Report]) -> str:
@@ -51,7 +52,10 @@ def _run(name: str, coverage: Coverage) -> str:
 
 
 def _table(caption: str, heads: Iterable[str], rows: Iterable[tuple[str, ...]], first_number: int) -> str:
-    head = "".join(f'<th scope="col">{_text(each)}</th>' for each in heads)
+    head = "".join(
+        f'<th scope="col"{_NUMBER if place >= first_number else ""}>{_text(each)}</th>'
+        for place, each in enumerate(heads)
+    )
     body = "\n".join(_row(each, first_number) for each in rows)
     return (
         f'<div class="rows" tabindex="0" role="region" aria-label="{_text(caption)}"><table>'
@@ -64,8 +68,7 @@ def _row(cells: tuple[str, ...], first_number: int) -> str:
     return (
         f'<tr><th scope="row">{_text(first)}</th>'
         + "".join(
-            f'<td class="number">{_text(each)}</td>' if place >= first_number else f"<td>{_text(each)}</td>"
-            for place, each in enumerate(others, 1)
+            f"<td{_NUMBER if place >= first_number else ''}>{_text(each)}</td>" for place, each in enumerate(others, 1)
         )
         + "</tr>"
     )

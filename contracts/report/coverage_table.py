@@ -39,10 +39,10 @@ def print_coverage(coverage: Coverage, console: Console) -> None:
         of = f"{len(each.shown)} of {each.total}"
         dimensions.add_row(*(_text(pen, text) for text in (each.name, of, shown_of(each), missing_of(each))))
     table = table_of(coverage)
-    cells = Table(box=shape, pad_edge=False)
+    cells = Table(box=shape, pad_edge=False, collapse_padding=True)
     cells.add_column("operation", no_wrap=True)
-    cells.add_column("answer")
-    cells.add_column("callback faults")
+    cells.add_column("answer", overflow="fold")
+    cells.add_column("callback faults", overflow="fold")
     for status in table.statuses:
         cells.add_column(_text(pen, status), justify="right", no_wrap=True)
     for row in table.rows:

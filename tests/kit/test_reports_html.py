@@ -108,7 +108,7 @@ def test_what_clients_were_shown_stands_in_tables_that_need_no_script() -> None:
     assert "shown: 2 of 3 operations, 1 of 3 problems" in section
     row = "".join(f"<td>{each}</td>" for each in ("lost", "reset", "late, lost"))
     assert f'<tr><th scope="row">getOmniVideo</th>{row}' in section
-    assert '<th scope="col">no task</th>' in section
+    assert '<th scope="col" class="number">no task</th>' in section
     assert "<section" not in Page(a_report(case())).text.split("<script", 1)[0]
     assert page.embedded["index"]["runs"][0]["coverage"]["cells"] == []
 
