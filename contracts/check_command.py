@@ -14,6 +14,7 @@ from contracts.command_options import (
     client_setting_option,
     client_settings_of,
     command_argument,
+    coverage_option,
     env_option,
     port_option,
     replay_of,
@@ -60,6 +61,7 @@ _LANES = 8
     "--jobs", "lanes", type=click.IntRange(1, 64), default=_LANES, show_default=True, help="Sessions side by side."
 )
 @report_option
+@coverage_option
 @port_option
 @click.option("--seed", type=int, default=0, show_default=True, help="What ids, paces and chance are drawn from.")
 @profile_option
@@ -98,6 +100,7 @@ def _check(
     client_settings: Sequence[str],
     lanes: int,
     folder: Path | None,
+    whole_coverage: bool,
     port: int,
     seed: int,
     profile: str | None,
@@ -108,6 +111,7 @@ def _check(
     from contracts.case import LEVELS, CaseError, catalogue, chosen
     from contracts.drivers.child import check_command
     from contracts.interrupts import run_unless_interrupted
+    from contracts.report.coverage_table import print_coverage
     from contracts.report.folder import append_step_summary, check_folder, write_reports
     from contracts.report.progress import progress_on
     from contracts.report.terminal import make_console
@@ -149,6 +153,9 @@ def _check(
             write_reports(folder, report)
         else:
             append_step_summary(report)
+        if whole_coverage:
+            progress.close()
+            print_coverage(report.coverage, progress.console)
         progress.finished(report)
     if baseline_update and baseline_file is not None:
         write_baseline(baseline_file, updated(baseline, report.cases, today))

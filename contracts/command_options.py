@@ -27,6 +27,9 @@ client_setting_option = click.option(
 report_option = click.option(
     "--report", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Write all reports here."
 )
+coverage_option = click.option(
+    "--coverage", "whole_coverage", is_flag=True, help="Print all that the client was shown, and what it was not."
+)
 port_option = click.option(
     "--port", type=click.IntRange(0, 65_535), default=0, help="The port of the twin.  [default: a free one]"
 )

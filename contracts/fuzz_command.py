@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 import click
 
 from contracts.check_command import driver_of
+from contracts.command_options import coverage_option
 from contracts.kit import elsewhere, need_kit
 from mock_server.options import Duration, fail, one_line_errors, profile_option, spec_option
 
 if TYPE_CHECKING:
+    from contracts.coverage import Universe
     from contracts.drivers.base import Driver
     from contracts.fuzz.fuzzing import Options
     from contracts.fuzz.search import Budget, Found, Outcome
@@ -53,6 +55,10 @@ _FOLDER = Path(".omnimock/fuzz")
     metavar="NAME",
     help="What the client can do; may be repeated.  [default: polling images, or what a worker says]",
 )
+@click.option(
+    "--report", "report_folder", type=click.Path(path_type=Path), metavar="DIR", help="Write coverage.json and fuzz.md."
+)
+@coverage_option
 @profile_option
 @spec_option
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="-- CMD...")
@@ -66,6 +72,8 @@ def fuzz(
     folder: Path,
     environment: Sequence[str],
     capabilities: Sequence[str],
+    report_folder: Path | None,
+    whole_coverage: bool,
     profile: str | None,
     spec: Path | None,
 ) -> None:
@@ -80,10 +88,13 @@ def fuzz(
         need_kit("fuzz")
         from contracts.drivers.child import check_command
         from contracts.fuzz.found import read_corpus
+        from contracts.fuzz.fuzz_report import Searched, check_report_folder, tell
         from contracts.fuzz.fuzzing import Options, chosen_invariants
         from contracts.fuzz.search import Budget
         from contracts.interrupts import run_unless_interrupted
+        from contracts.report.terminal import make_console
 
+        check_report_folder(report_folder)
         names = chosen_invariants(invariants)
         driver = driver_of(command, worker, capabilities, environment, (), _LANES)
         corpus = [each.behaviour for each in read_corpus(folder)]
@@ -106,7 +117,11 @@ def fuzz(
             click.echo(_told(found, outcome, folder, command, replay, worker=worker))
         for found in outcome.intermittent.values():
             click.echo(_intermittent(found))
-        click.echo(summary(outcome, budget, interrupted=interrupted))
+        line = summary(outcome, budget, interrupted=interrupted)
+        assert kept.universe is not None
+        searched = Searched(outcome, kept.universe, line, seed, command, folder, replay)
+        tell(searched, report_folder, make_console(), whole=whole_coverage)
+        click.echo(line)
     sys.exit(1 if outcome.found else 2 if interrupted else 0)
 
 
@@ -114,6 +129,7 @@ class Progress:
     """What a search has come to so far: it is told also where a signal ended it."""
 
     outcome: "Outcome | None" = None
+    universe: "Universe | None" = None
 
     def __call__(self, outcome: "Outcome") -> None:
         """Note it."""
@@ -130,12 +146,14 @@ async def _fuzz(
     spec: Path | None,
 ) -> None:
     from contracts.arena import Arena
+    from contracts.coverage import universe_of
     from contracts.fuzz.fuzzing import fuzz_live
     from contracts.playing import LiveStage
 
     async with Arena(lanes=_LANES, profile=profile, spec=spec) as arena, contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(driver.close)
         declared = await driver.start()
+        progress.universe = universe_of(arena.twin.program)
         progress(await fuzz_live(LiveStage(arena, driver, declared), options, budget, progress))
 
 

@@ -12,6 +12,7 @@ from contracts.command_options import (
     client_setting_option,
     client_settings_of,
     command_argument,
+    coverage_option,
     env_option,
     port_option,
     report_option,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 @click.option("--scenario", default="realistic", show_default=True, help="What the twin does.")
 @click.option("--time-scale", type=float, default=1.0, show_default=True, help="How many times faster tasks run.")
 @report_option
+@coverage_option
 @port_option
 @profile_option
 @spec_option
@@ -47,6 +49,7 @@ def observe(
     scenario: str,
     time_scale: float,
     folder: Path | None,
+    whole_coverage: bool,
     port: int,
     profile: str | None,
     spec: Path | None,
@@ -61,6 +64,7 @@ def observe(
     from contracts.drivers.base import HarnessError
     from contracts.drivers.child import check_command
     from contracts.interrupts import Interrupted, run_unless_interrupted
+    from contracts.report.coverage_table import print_coverage
     from contracts.report.folder import append_step_summary, check_folder, write_reports
     from contracts.report.terminal import make_console, print_summary
 
@@ -100,7 +104,10 @@ def observe(
             write_reports(folder, observed.report)
         else:
             append_step_summary(observed.report)
-    print_summary(observed.report, make_console())
+    console = make_console()
+    if whole_coverage:
+        print_coverage(observed.report.coverage, console)
+    print_summary(observed.report, console)
     sys.exit(observed.report.status or status)
 
 

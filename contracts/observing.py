@@ -15,6 +15,7 @@ import msgspec
 from contracts.arena import Arena
 from contracts.case import Case, Play
 from contracts.checks.table import CHECKS
+from contracts.coverage import cells_of, coverage_of, universe_of
 from contracts.drivers.base import Declared, Ending, Log, now
 from contracts.drivers.child import PIPE_GRACE_SECONDS, name_of, spawn
 from contracts.drivers.exec import filled
@@ -92,6 +93,7 @@ async def observe_command(
         version=__version__,
         strict=strict,
         seed=arena.seed,
+        coverage=coverage_of(cells_of(session), universe_of(arena.twin.program)),
     )
     return Observed(report, status, len(wire))
 

@@ -15,6 +15,7 @@ import msgspec
 
 from contracts.baseline import Baseline
 from contracts.case import Case, CaseError, Level, Play
+from contracts.coverage import Cell, cells_of, coverage_of, universe_of
 from contracts.drivers.base import HarnessError
 from contracts.judging import OURS, findings_of, only_silent, report_of
 from contracts.observation import Session
@@ -87,6 +88,7 @@ async def run_cases(
         strict=plan.strict,
         seed=stage.seed,
         complaints=tuple(complaints),
+        coverage=coverage_of(run.cells, universe_of(stage.twin.program)),
     )
 
 
@@ -110,6 +112,8 @@ class _Run:
         # Cases whose plays are the same share the sessions, which are kept until all have them.
         self.played: dict[bytes, asyncio.Task[list[Session]]] = {}
         self.sharers = Counter(_plays_name(each) for each in plan.cases)
+        # What the client was shown, in whatever session.
+        self.cells: Counter[Cell] = Counter()
         # What broke while sessions of several cases were running, and which cases did not break alone.
         self.broken_together: dict[str, list[str]] = {}
         self.broken_alone = False
@@ -196,9 +200,11 @@ class _Run:
     async def session(self, case: Case, number: int, play: Play) -> Session:
         """Play one session; raise CaseError where its scenario is none."""
         try:
-            return await self.stage.play(case, number, play)
+            session = await self.stage.play(case, number, play)
         except ScenarioError as error:
             raise CaseError(f"case {case.id}, scenario {number + 1}, is wrong: {error}; {OURS}") from error
+        self.cells.update(cells_of(session))
+        return session
 
     def is_to_be_tried_again(self, case: Case, verdict: Verdict) -> bool:
         """Whether a case is to be run again alone: one that went red, or a known failure that passed, perhaps once."""

@@ -79,7 +79,8 @@ class Outcome(msgspec.Struct):
     found: dict[str, Found] = {}
     intermittent: dict[str, Found] = {}
     sessions: int = 0
-    cells: set[Cell] = msgspec.field(default_factory=set)
+    # What the client was shown, with how many exchanges or callbacks showed it.
+    cells: Counter[Cell] = msgspec.field(default_factory=Counter)
     most_requests: int = 0
     outcomes: Counter[str] = msgspec.field(default_factory=Counter)
     # How often something broke once, and did not when it was played again.
@@ -247,7 +248,7 @@ class Search:
         with self._noting:
             outcome.sessions += len(sessions)
             for each in sessions:
-                outcome.cells |= cells_of(each)
+                outcome.cells.update(cells_of(each))
                 outcome.most_requests = max(outcome.most_requests, len(each.wire))
                 outcome.outcomes.update(job.outcome or "not reported" for job in each.jobs)
         self._progress(outcome)

@@ -8,7 +8,7 @@ DIR/index.html                             the matrix, made from all of runs/
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from contracts.report.json_report import ReportError, parse_report, read_report
 from contracts.report.model import Client, Report
 
 _NAME_CHARS_MAX = 60
+_REPORTS = ("report.json", "junit.xml", "summary.md", "index.html")
 # What GitHub takes from one step, of whatever the step wrote before.
 _STEP_SUMMARY_BYTES_MAX = 1024 * 1024
 
@@ -26,25 +27,33 @@ def check_folder(folder: Path) -> None:
 
     It tries to write, and leaves nothing behind.
     """
+    check_places(folder, _REPORTS, (folder / "runs",))
+    read_runs(folder)
+
+
+def check_places(folder: Path, names: Iterable[str], folders: Iterable[Path] = ()) -> None:
+    """Raise ReportError where files of these names could not be written into a folder, or any into `folders` in it.
+
+    It tries to write, and leaves nothing behind.
+    """
     made: list[Path] = []
     try:
         try:
-            for each in (folder, folder / "runs"):
+            for each in (folder, *folders):
                 _make(each, made)
                 with tempfile.TemporaryFile(dir=each):
                     pass
         finally:
             for each in reversed(made):
                 each.rmdir()
-        _refuse_taken(folder)
+        _refuse_taken(folder, names)
     except OSError as error:
         raise _cannot_write(folder, error) from None
-    read_runs(folder)
 
 
-def _refuse_taken(folder: Path) -> None:
+def _refuse_taken(folder: Path, names: Iterable[str]) -> None:
     """Raise ReportError where a folder has the name of a report: it could not be put in place, and others could."""
-    for name in ("report.json", "junit.xml", "summary.md", "index.html"):
+    for name in names:
         if (folder / name).is_dir():
             raise ReportError(f"reports cannot be written into {folder}: {name} is a folder there")
 
@@ -66,7 +75,7 @@ def write_reports(folder: Path, report: Report, environment: Mapping[str, str] =
     packed = json_report.render(report)
     # What goes into the matrix is what a later run will read, to the letter.
     report = parse_report(packed, "the report")
-    _refuse_taken(folder)
+    _refuse_taken(folder, _REPORTS)
     runs = read_runs(folder)
     name = run_name(report.client, runs)
     runs[name] = report
@@ -77,14 +86,20 @@ def write_reports(folder: Path, report: Report, environment: Mapping[str, str] =
         folder / "summary.md": markdown.render(report).encode(),
         folder / "index.html": html.render(runs).encode(),
     }
+    write_places(folder, contents)
+    append_step_summary(report, environment)
+
+
+def write_places(folder: Path, contents: Mapping[Path, bytes]) -> None:
+    """Write files into a folder, or below it: all, or none. Raise ReportError where it cannot be done."""
     try:
-        (folder / "runs").mkdir(parents=True, exist_ok=True)
+        for each in {path.parent for path in contents}:
+            each.mkdir(parents=True, exist_ok=True)
         with _beside(contents) as written:
             for path, temporary in written.items():
                 temporary.replace(path)
     except OSError as error:
         raise _cannot_write(folder, error) from None
-    append_step_summary(report, environment)
 
 
 @contextmanager
@@ -126,7 +141,15 @@ def run_name(client: Client, runs: Mapping[str, Report]) -> str:
 
 
 def append_step_summary(report: Report, environment: Mapping[str, str] = os.environ) -> None:
-    """Add the Markdown to GitHub's step summary, where there is one. That it cannot be is no reason to fail a run."""
+    """Add the Markdown of a report to GitHub's step summary, where there is one."""
+    append_markdown(lambda bytes_max: markdown.render(report, bytes_max), environment)
+
+
+def append_markdown(rendered: Callable[[int], str], environment: Mapping[str, str] = os.environ) -> None:
+    """Add Markdown, of so many bytes at most, to GitHub's step summary, where there is one.
+
+    That it cannot be is no reason to fail a run.
+    """
     place = environment.get("GITHUB_STEP_SUMMARY")
     if not place:
         return
@@ -135,7 +158,7 @@ def append_step_summary(report: Report, environment: Mapping[str, str] = os.envi
         room = _STEP_SUMMARY_BYTES_MAX - (path.stat().st_size if path.exists() else 0) - 1_000
         if room > 0:
             with path.open("a", encoding="utf-8") as summary:
-                summary.write(f"\n{markdown.render(report, min(room, markdown.BYTES_MAX))}")
+                summary.write(f"\n{rendered(min(room, markdown.BYTES_MAX))}")
 
 
 def _cannot_write(folder: Path, error: OSError) -> ReportError:

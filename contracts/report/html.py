@@ -1,7 +1,8 @@
 """The matrix of clients and cases as one HTML file that needs nothing else: no server, no network, no other file.
 
-The page (`matrix/`) is fixed. What a run says is put into it as JSON only, in script elements that no browser runs,
-and the page writes it as text. A policy in the page allows its own style and script, by their hashes, and no request.
+The page (`matrix/`) is fixed. What a run says is put into it as JSON, in script elements that no browser runs, and the
+page writes it as text; only coverage is HTML, which needs no script. A policy in the page allows its own style and
+script, by their hashes, and no request.
 """
 
 import base64
@@ -12,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from contracts.report.model import CaseReport, Report, SessionReport
+from contracts.report import coverage_html
+from contracts.report.model import CaseReport, Coverage, Report, SessionReport
 from contracts.report.words import LOOKS, STATUSES, clean, counted, cut, label
 
 _FOLDER = Path(__file__).parent / "matrix"
@@ -33,6 +35,7 @@ def render(runs: Mapping[str, Report]) -> str:
         "{script-hash}": _hash(script),
         "{style}": style,
         "{script}": script,
+        "{coverage}": coverage_html.render(runs),
         # Last: what a client said is not looked through for marks.
         "{embedded}": "\n".join([_embed("index", _index(runs, rows)), *_cells(runs, rows)]),
     }.items():
@@ -67,7 +70,7 @@ def _index(runs: Mapping[str, Report], rows: Mapping[str, Mapping[str, Mapping[s
 
 
 def _run(name: str, run: Report) -> dict[str, Any]:
-    told = msgspec.to_builtins(msgspec.structs.replace(run, cases=()))
+    told = msgspec.to_builtins(msgspec.structs.replace(run, cases=(), coverage=Coverage()))
     red = sum(each.red for each in run.cases)
     return {
         **told,

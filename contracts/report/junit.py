@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
+from contracts.report.coverage_words import summary_line
 from contracts.report.model import CaseReport, Report
 from contracts.report.words import clean, cut, excerpt, label, one_line, reason_of, session_of, wire_row
 
@@ -41,6 +42,7 @@ def _add_suite(root: ElementTree.Element, report: Report, cases: Sequence[CaseRe
         ("capabilities", ", ".join(client.capabilities)),
         ("profile", report.profile),
         ("omnimock", report.version),
+        *((("coverage", shown),) if (shown := summary_line(report.coverage)) else ()),
     ):
         _add_property(properties, name, text)
     for case in cases:

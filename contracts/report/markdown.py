@@ -7,7 +7,8 @@ reference, and what it said over several lines stands in `<pre>`.
 import re
 from html import escape
 
-from contracts.report.model import CaseReport, Report, red_cases
+from contracts.report.coverage_words import counts, dimension_lines, summary_line, table_of
+from contracts.report.model import CaseReport, Coverage, Report, red_cases
 from contracts.report.words import (
     LOOKS,
     STATUSES,
@@ -25,8 +26,11 @@ from contracts.report.words import (
 
 BYTES_MAX = 900_000
 _CELL_CHARS_MAX = 240
+# A line of coverage: a spec may list hundreds of problems.
+_LINE_CHARS_MAX = 2_000
 _TEXT_CHARS_MAX = 3_000
 _WIRE_LINES_MAX = 12
+_ROWS_MAX = 300
 _MARKS = re.compile(r"[\\`*_{}\[\]()<>#+!|~&@:\"'$^=-]")
 
 
@@ -48,17 +52,17 @@ def render(report: Report, bytes_max: int = BYTES_MAX) -> str:
 
 
 def _title(report: Report) -> str:
-    return f"{STATUSES.get(report.status, 'Ended')}: {_plain(report.client.name, 100)}"
+    return f"{STATUSES.get(report.status, 'Ended')}: {plain(report.client.name, 100)}"
 
 
 def _head(report: Report) -> str:
     client = report.client
     parts = [
         f"## {_title(report)}",
-        f"{_plain(counted(report))}. Driven by {client.driver}, profile {_plain(report.profile)}, "
-        f"{report.seconds:.1f} s, omnimock {_plain(report.version)}.",
+        f"{plain(counted(report))}. Driven by {client.driver}, profile {plain(report.profile)}, "
+        f"{report.seconds:.1f} s, omnimock {plain(report.version)}.",
     ]
-    parts += [f"- ‼ {_plain(each)}" for each in report.complaints]
+    parts += [f"- ‼ {plain(each)}" for each in report.complaints]
     told = [each for each in report.cases if each.red or each.verdict == "warned"]
     if told:
         rows = [_row(each) for each in sorted(told, key=lambda each: not each.red)]
@@ -71,7 +75,39 @@ def _head(report: Report) -> str:
             + "\n".join(lines)
             + "\n\n</details>"
         )
+    parts += coverage_parts(report.coverage)
     return "\n\n".join(parts) + "\n"
+
+
+def coverage_parts(coverage: Coverage) -> list[str]:
+    """Return what there is to say of coverage: how much was shown, and folded, what was not."""
+    summary = summary_line(coverage)
+    if not summary:
+        return []
+    lines = "\n".join(f"- {plain(each, _LINE_CHARS_MAX)}" for each in dimension_lines(coverage))
+    return [
+        f"Coverage, {plain(summary, _LINE_CHARS_MAX)}.",
+        f"<details><summary>What the client was not shown</summary>\n\n{lines}\n\n</details>",
+    ]
+
+
+def coverage_rows(coverage: Coverage) -> list[str]:
+    """Return the cells that a client was shown, as a table, folded; nothing where there are none."""
+    table = table_of(coverage, _ROWS_MAX)
+    if not table.rows:
+        return []
+    ruler = [*("---" for _ in range(len(table.heads) - len(table.statuses))), *("---:" for _ in table.statuses)]
+    lines = [
+        f"| {' | '.join(map(plain, table.heads))} |",
+        f"|{'|'.join(ruler)}|",
+        *(f"| {' | '.join(map(plain, row.words))} |" for row in table.rows),
+        *([f"\n{table.left_out} more rows were shown less often."] if table.left_out else []),
+    ]
+    return [
+        f"<details><summary>What the client was shown: {plain(counts(coverage))}</summary>\n\n"
+        + "\n".join(lines)
+        + "\n\n</details>"
+    ]
 
 
 def _row(case: CaseReport) -> str:
@@ -80,16 +116,16 @@ def _row(case: CaseReport) -> str:
     expected, seen = (failed[0].expected, failed[0].seen) if failed else (case.requirement, reason_of(case))
     cells = (
         verdict,
-        f"**{_plain(case.id)}** {_plain(case.title)}",
-        *(_plain(each) for each in (label(case), expected, seen)),
+        f"**{plain(case.id)}** {plain(case.title)}",
+        *(plain(each) for each in (label(case), expected, seen)),
     )
     return f"| {' | '.join(cells)} |"
 
 
 def _other(case: CaseReport) -> str:
     reason = reason_of(case)
-    return f"- {LOOKS[case.verdict].symbol} **{_plain(case.id)}** {case.verdict}" + (
-        f": {_plain(reason)}" if reason else ""
+    return f"- {LOOKS[case.verdict].symbol} **{plain(case.id)}** {case.verdict}" + (
+        f": {plain(reason)}" if reason else ""
     )
 
 
@@ -112,6 +148,6 @@ def _details(case: CaseReport) -> str:
     return f"\n<details><summary>{summary}</summary>\n\n<pre>\n{text}\n</pre>\n\n</details>\n"
 
 
-def _plain(text: str, chars_max: int = _CELL_CHARS_MAX) -> str:
+def plain(text: str, chars_max: int = _CELL_CHARS_MAX) -> str:
     """Return text as running text of Markdown, in one line."""
     return _MARKS.sub(lambda found: f"&#{ord(found.group())};", one_line(cut(text, chars_max)))

@@ -123,6 +123,43 @@ class Client(msgspec.Struct, frozen=True):
     settings: dict[str, float] = {}
 
 
+class ShownCell(msgspec.Struct, frozen=True):
+    """What a client was shown, and how often: an operation (or `callback`), its answer, and what went with it.
+
+    `state` is the status of the task then, `faults` are those of the reply, `callbacks` what the callbacks of the task
+    had suffered by then. `-` stands for no operation, and for no task.
+    """
+
+    operation: str
+    answer: str
+    state: str
+    faults: tuple[str, ...]
+    callbacks: tuple[str, ...]
+    count: int
+
+
+class Dimension(msgspec.Struct, frozen=True):
+    """One dimension: how many exchanges or callbacks showed each of its members, and which none did."""
+
+    name: str
+    shown: dict[str, int]
+    missing: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> int:
+        """How many members it has."""
+        return len(self.shown) + len(self.missing)
+
+
+class Coverage(msgspec.Struct, frozen=True):
+    """Which behaviour of the server a client was shown, and which it was not. Without dimensions nobody looked."""
+
+    exchanges: int = 0
+    callbacks: int = 0
+    dimensions: tuple[Dimension, ...] = ()
+    cells: tuple[ShownCell, ...] = ()
+
+
 class Report(msgspec.Struct, frozen=True):
     """A whole run. `status` is the exit status: 0 right, 1 wrong, 2 could not run."""
 
@@ -138,6 +175,8 @@ class Report(msgspec.Struct, frozen=True):
     # Complaints that belong to no case: stale entries of a baseline, say.
     complaints: tuple[str, ...] = ()
     seed: int = 0
+    # Over all sessions of all cases, those that were run again included.
+    coverage: Coverage = Coverage()
     format: int = FORMAT
 
     def counts(self) -> Counter[Verdict]:

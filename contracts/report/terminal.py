@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from contracts.report.coverage_words import summary_line
 from contracts.report.model import CaseReport, Finding, Report, red_cases
 from contracts.report.words import (
     LOOKS,
@@ -106,6 +107,8 @@ def _print_client(pen: Pen, report: Report) -> None:
     declared = abilities + (f"; {settings}" if settings else "")
     pen.line((f"It declared {declared}. Profile {report.profile}.", "dim"))
     pen.line((counted(report), ""))
+    if shown := summary_line(report.coverage):
+        pen.line((shown, "dim"))
 
 
 def _print_red(pen: Pen, case: CaseReport) -> None:

@@ -9,10 +9,13 @@ from contracts.case import Basis, Level
 from contracts.report.model import (
     CaseReport,
     Client,
+    Coverage,
+    Dimension,
     Finding,
     JobReport,
     Report,
     SessionReport,
+    ShownCell,
     Verdict,
     WireLine,
 )
@@ -136,6 +139,28 @@ def a_report(*cases: CaseReport, name: str = "acme-video 2.3", **more: Any) -> R
     return Report(**{**usual, **more})
 
 
+def a_coverage(**more: Any) -> Coverage:
+    """What a client was shown that polls, and is not called back."""
+    usual = {
+        "exchanges": 812,
+        "callbacks": 0,
+        "dimensions": (
+            Dimension("operations", {"createOmniVideo": 300, "getOmniVideo": 512}, ("listOmniVideos",)),
+            Dimension("problems", {"maintenance": 12}, ("rate-limited", "balance-exhausted")),
+            Dimension("statuses", {"submitted": 300, "processing": 400, "succeed": 100}, ("failed",)),
+            Dimension("callback attempts", {}, ("first attempt", "later attempt", "lost")),
+        ),
+        "cells": (
+            ShownCell("-", "resource-not-found", "-", (), (), 2),
+            ShownCell("createOmniVideo", "success", "submitted", (), (), 298),
+            ShownCell("getOmniVideo", "lost", "processing", ("reset",), ("late", "lost"), 12),
+            ShownCell("getOmniVideo", "success", "processing", (), (), 400),
+            ShownCell("getOmniVideo", "success", "succeed", (), (), 100),
+        ),
+    }
+    return Coverage(**{**usual, **more})
+
+
 def believable() -> Report:
     """A run with every kind of verdict that a person meets."""
     return a_report(
@@ -174,6 +199,7 @@ def believable() -> Report:
              findings=(Finding("wire", "info", "", "502 was retried twice"),)),
         case("TM-02", "known failing", title="Polling stops on failed", group="terminal", group_title="Terminal states",
              reason="ACME-17, until 2027-01-31"),
+        coverage=a_coverage(),
     )  # fmt: skip
 
 
@@ -191,6 +217,10 @@ def hostile() -> Report:
         case("CB-01", "unsupported", reason=said),
         name=said,
         complaints=(said,),
+        # A spec of the user's own may say what it likes, too.
+        coverage=a_coverage(
+            dimensions=(Dimension(said, {said: 1}, (said,)),), cells=(ShownCell(said, said, said, (said,), (said,), 1),)
+        ),
     )
 
 
@@ -274,6 +304,24 @@ _cases = st.builds(
     seconds=_seconds,
     red=st.booleans(),
 )
+_names = st.lists(texts, max_size=2).map(tuple)
+_coverages = st.builds(
+    Coverage,
+    exchanges=st.integers(0, 99),
+    callbacks=st.integers(0, 99),
+    dimensions=st.lists(
+        st.builds(
+            Dimension,
+            name=texts | st.just("statuses"),
+            shown=st.dictionaries(texts, st.integers(1, 9), max_size=2),
+            missing=_names,
+        ),
+        max_size=2,
+    ).map(tuple),
+    cells=st.lists(
+        st.builds(ShownCell, texts, texts, texts | st.just("-"), _names, _names, st.integers(1, 9)), max_size=3
+    ).map(tuple),
+)
 reports = st.builds(
     Report,
     client=st.builds(
@@ -292,5 +340,6 @@ reports = st.builds(
     version=texts,
     complaints=st.lists(texts, max_size=1).map(tuple),
     seed=st.integers(0, 2**64),
+    coverage=_coverages,
     format=st.just(1),
 )

@@ -103,8 +103,12 @@ def test_a_port_that_is_taken_is_told(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_a_client_that_is_right_ends_with_0(capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, err = run(capsys, "check", "--case", "CR-01", "--case", "auth-01", "--jobs", "1", "--", *RIGHT)
+    options = ["--case", "CR-01", "--case", "auth-01", "--jobs", "1", "--coverage"]
+    status, out, err = run(capsys, "check", *options, "--", *RIGHT)
     assert (status, err) == (0, "")
+    told = " ".join(out.split())
+    assert "shown: 2 of 9 operations, 1 of 10 answers, 0 of 31 problems, " in told
+    assert "operation answer callback faults submitted" in told
     assert "CR-01 passed" in out
     assert "AUTH-01 passed" in out
     assert "RT-01" not in out
@@ -121,6 +125,9 @@ def test_a_client_that_is_wrong_ends_with_1_and_writes_its_reports(
     (case,) = report["cases"]
     assert (case["verdict"], case["red"]) == ("failed", True)
     assert case["replay"] == f"omnimock check --seed=7 --case CR-01 -- {' '.join(WRONG)}"
+    # It asked for nothing, so it was shown nothing.
+    assert [each["shown"] for each in report["coverage"]["dimensions"]] == [{}] * 7
+    assert "operation answer" not in " ".join(out.split())
     assert {each.name for each in (tmp_path / "reports").iterdir()} >= {"junit.xml", "summary.md", "index.html"}
 
 

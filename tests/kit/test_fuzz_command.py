@@ -1,5 +1,6 @@
 """The commands `fuzz` and `replay`: what they refuse, tell and write, and that Ctrl-C keeps what was found."""
 
+import json
 import os
 import signal
 import subprocess
@@ -41,6 +42,7 @@ def known() -> Path:
         (["fuzz", "--", "no-such-command"], "cannot start no-such-command"),
         (["fuzz", "--invariant", "paid-onec", "--", "true"], "there is no invariant 'paid-onec'; did you mean paid-on"),
         (["fuzz", "--capability", "poling", "--", "true"], "--capability poling: there is no such capability"),
+        (["fuzz", "--report", "good.yaml/r", "--", "true"], "reports cannot be written into good.yaml/r"),
         (["fuzz", "--corpus", "old", "--", "true"], "old/a.yaml: this is of an older format (None; this omnimock"),
         (["replay", "good.yaml", "--", "no-such-command"], "cannot start no-such-command"),
         (["replay", "good.yaml"], "no command came"),
@@ -72,8 +74,14 @@ def test_what_is_not_installed_is_named(
 
 
 def test_a_finding_is_told_written_and_replayed(capsys: pytest.CaptureFixture[str], known: Path) -> None:
-    status, out, _ = run(capsys, "fuzz", "--worker", "--examples", "1", "--invariant", "conv*", "--", *WRONG)
+    options = ["--worker", "--examples", "1", "--invariant", "conv*", "--report", "reports"]
+    status, out, _ = run(capsys, "fuzz", *options, "--", *WRONG)
     assert status == 1
+    page = Path("reports/fuzz.md").read_text()
+    assert "### converges: a query was told that the task is failed" in page
+    assert f"Replay: omnimock replay {known} --worker -- {WRONG[0]}" in page
+    assert json.loads(Path("reports/coverage.json").read_text())["broken"] == ["converges"]
+    assert "operations 2 of 9; not shown: listOmniVideos, " in out
     assert out.startswith("converges: a query was told that the task is failed, and the client reported timeout")
     assert "That is wrong: what the client was told in the end, it reports" in " ".join(out.split())
     assert f"written: {known}" in out
@@ -92,10 +100,24 @@ def test_a_finding_is_told_written_and_replayed(capsys: pytest.CaptureFixture[st
     )
 
 
-def test_a_right_client_is_searched_without_a_finding(capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, _ = run(capsys, "fuzz", "--worker", "--examples", "20", "--", *worker_command())
+def test_a_right_client_is_searched_without_a_finding(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "step.md")
+    options = ["--worker", "--examples", "20", "--coverage", "--report", "a/reports"]
+    status, out, _ = run(capsys, "fuzz", *options, "--", *worker_command())
     assert status == 0, out
     assert "no invariant broken: " in out
+    assert "operation answer callback faults" in " ".join(out.split())
+    report = json.loads(Path("a/reports/coverage.json").read_text())
+    assert (report["format"], report["broken"], report["intermittent"]) == (1, [], [])
+    assert report["sessions"] >= 20
+    coverage = report["coverage"]
+    assert sum(each["count"] for each in coverage["cells"]) == coverage["exchanges"] + coverage["callbacks"]
+    page = Path("a/reports/fuzz.md").read_text()
+    assert page.startswith("## omnimock fuzz: no invariant broken\n")
+    assert Path("step.md").read_text() == f"\n{page}"
+    assert {each.name for each in Path("a/reports").iterdir()} == {"coverage.json", "fuzz.md"}
     assert not Path(".omnimock").exists()
 
 

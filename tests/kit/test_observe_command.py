@@ -55,12 +55,17 @@ def test_output_is_passed_on(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_report_names_what_is_wrong(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    status, out, _ = observe(capsys, "create-badly", options=("--report", "reports"))
+    status, out, _ = observe(capsys, "create-badly", options=("--report", "reports", "--coverage"))
     assert status == 1
     assert "AUTH-01" in out
     report = json.loads((tmp_path / "reports/report.json").read_text())
     assert {each["id"] for each in report["cases"] if each["red"]} == {"AUTH-01"}
     assert report["client"]["driver"] == "observe"
+    assert report["coverage"]["exchanges"] == len(report["cases"][0]["sessions"][0]["wire"])
+    assert report["coverage"]["dimensions"][0]["shown"] == {"createOmniVideo": 1}
+    told = " ".join(out.split())
+    assert "shown: 1 of 9 operations, " in told
+    assert "operation answer callback faults" in told
 
 
 def test_a_key_in_the_output_is_seen(capsys: pytest.CaptureFixture[str]) -> None:

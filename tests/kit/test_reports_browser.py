@@ -190,6 +190,29 @@ def test_hostile_text_is_shown_as_text_and_does_nothing(browser: Browser, tmp_pa
     reader.leave()
 
 
+def test_what_a_client_was_shown_stands_below_the_matrix_and_not_beside_a_cell(reader: Reader) -> None:
+    page = reader.open()
+    section = page.get_by_role("region", name="What the clients were shown")
+    expect(section).to_contain_text("acme-video 2.3 (worker): shown: 2 of 3 operations")
+    expect(section.get_by_role("table", name="Dimensions")).to_be_hidden()
+    section.locator("summary").click()
+    expect(section.get_by_role("table", name="Dimensions").get_by_role("row")).to_have_count(5)
+    expect(section.get_by_role("table", name="Cells: 5 cells in 812 exchanges")).to_contain_text("resource-not-found")
+    assert page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")
+    page.get_by_role("link", name="RT-05, acme-video 2.3: failed").click()
+    expect(section).to_be_hidden()
+
+
+def test_what_a_client_was_shown_needs_no_script(browser: Browser, tmp_path: Path) -> None:
+    write_reports(tmp_path, believable(), {})
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((tmp_path / "index.html").as_uri())
+    page.locator(".coverage summary").click()
+    expect(page.locator(".coverage table").first).to_be_visible()
+    context.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("route", ["", "#/acme-video-2.3-worker/RT-05"])
 def test_it_fits_a_narrow_screen_in_light_and_dark(reader: Reader, scheme: str, route: str) -> None:
@@ -207,7 +230,7 @@ def test_verdicts_can_be_read_in_both_schemes(reader: Reader) -> None:
         page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
         # As WCAG 2 counts it; AA asks for 4.5.
         contrasts = page.evaluate(
-            """() => [...document.querySelectorAll(".verdict, .level, .soft")].map((each) => {
+            """() => [...document.querySelectorAll(".verdict, .level, .soft, .coverage .small")].map((each) => {
               const light = (text) => text.match(/[\\d.]+/g).slice(0, 3).map((v) => v / 255)
                 .map((v) => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
                 .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);

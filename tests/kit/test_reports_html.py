@@ -13,8 +13,18 @@ from hypothesis import given, settings
 from contracts.report import json_report
 from contracts.report.html import render
 from contracts.report.json_report import parse_report
-from contracts.report.model import Report
-from tests.kit.reports import a_report, backoff_session, believable, case, failed_case, hostile, line, reports
+from contracts.report.model import Report, ShownCell
+from tests.kit.reports import (
+    a_coverage,
+    a_report,
+    backoff_session,
+    believable,
+    case,
+    failed_case,
+    hostile,
+    line,
+    reports,
+)
 
 
 class Page(HTMLParser):
@@ -88,6 +98,27 @@ def test_a_cell_has_all_that_is_known_of_a_case() -> None:
     assert cell["findings"][0]["lines"] == [2, 3]
     assert cell["sessions"][0]["wire"][3]["gap_seconds"] == 0.003
     assert cell["sessions"][0]["scenario"].startswith("name: three-503")
+
+
+def test_what_clients_were_shown_stands_in_tables_that_need_no_script() -> None:
+    page = Page(believable(), a_report(case()))
+    section = page.text.split('<section class="coverage"', 1)[1].split("</section>", 1)[0]
+    assert section.count("<details") == 1
+    assert section.count("<caption>") == 2
+    assert "shown: 2 of 3 operations, 1 of 3 problems" in section
+    row = "".join(f"<td>{each}</td>" for each in ("lost", "reset", "late, lost"))
+    assert f'<tr><th scope="row">getOmniVideo</th>{row}' in section
+    assert '<th scope="col" class="number">no task</th>' in section
+    assert "<section" not in Page(a_report(case())).text.split("<script", 1)[0]
+    assert page.embedded["index"]["runs"][0]["coverage"]["cells"] == []
+
+
+def test_a_long_table_of_what_was_shown_is_cut_to_what_was_shown_most_often() -> None:
+    cells = tuple(ShownCell(f"operation-{number:04}", "success", "-", (), (), number + 1) for number in range(1_000))
+    section = Page(a_report(case(), coverage=a_coverage(cells=cells))).text
+    assert "operation-0600" in section
+    assert "operation-0599" not in section
+    assert "600 more rows, which were shown less often, are in the JSON of the run." in section
 
 
 def test_what_is_very_long_is_cut() -> None:

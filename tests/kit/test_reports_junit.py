@@ -81,6 +81,13 @@ def test_level_source_and_replay_are_properties() -> None:
     assert properties["replay"] == "omnimock check --case RT-05 -- node my-client.mjs"
 
 
+def test_what_the_client_was_shown_is_a_property_of_each_suite() -> None:
+    for suite in parsed(believable()).findall("testsuite"):
+        properties = {each.get("name"): str(each.get("value")) for each in suite.findall("properties/property")}
+        assert properties["coverage"].startswith("shown: 2 of 3 operations, 1 of 3 problems, ")
+    assert not any(each.get("name") == "coverage" for each in parsed(a_report(case())).iter("property"))
+
+
 def test_each_verdict_has_its_outcome() -> None:
     root = parsed(
         a_report(

@@ -54,6 +54,13 @@ def test_the_details_of_red_cases_are_folded_and_whole() -> None:
         assert part in page.text
 
 
+def test_what_the_client_was_shown_is_a_line_and_what_it_was_not_is_folded() -> None:
+    page = Page(believable())
+    assert "Coverage, shown: 2 of 3 operations, 1 of 3 problems, 3 of 4 statuses," in page.text
+    assert "problems 1 of 3; not shown: rate-limited, balance-exhausted" in page.text
+    assert "Coverage" not in render(a_report(case()))
+
+
 def test_a_right_run_has_no_table() -> None:
     told = render(a_report(case()))
     assert told.startswith("## Right: acme")

@@ -2,14 +2,17 @@
 
 import io
 import re
+from collections.abc import Callable
 
 import msgspec
 from hypothesis import given, settings
+from rich.console import Console
 
-from contracts.report.model import Report
+from contracts.report.coverage_table import print_coverage, print_lines
+from contracts.report.model import Coverage, Report
 from contracts.report.progress import LiveProgress, PlainProgress, progress_on
 from contracts.report.terminal import make_console, print_summary
-from tests.kit.reports import HOSTILE, a_report, believable, case, failed_case, hostile, reports
+from tests.kit.reports import HOSTILE, a_coverage, a_report, believable, case, failed_case, hostile, reports
 
 
 class Tty(io.StringIO):
@@ -53,6 +56,62 @@ def test_the_summary_begins_with_the_client_and_ends_with_the_exit_status() -> N
     assert "It declared polling, images; poll_interval_seconds 0.5. Profile page." in told
     assert "8 cases: 1 failed, 1 intermittent, 1 not exercised, 1 warned," in told
     assert "Wrong: 8 cases in 41.2 s, 2 red. Exit status 1." in told
+
+
+SHOWN = (
+    "shown: 2 of 3 operations, 1 of 3 problems, 3 of 4 statuses, 0 of 3 callback attempts; 5 cells in 812 exchanges "
+    "and 0 callbacks"
+)
+
+
+def test_the_summary_tells_in_a_line_what_the_client_was_shown() -> None:
+    assert SHOWN in " ".join(summary(believable()).split())
+    assert "shown:" not in summary(a_report(case()))
+
+
+def covered(coverage: Coverage, show: Callable[[Coverage, Console], None] = print_coverage, **environment: str) -> str:
+    file = io.StringIO()
+    show(coverage, make_console(file, {"TERM": "xterm", **environment}))
+    return "\n".join(each.rstrip() for each in file.getvalue().splitlines())
+
+
+def test_the_whole_coverage_is_two_tables() -> None:
+    told = [" ".join(each.split()) for each in covered(a_coverage()).splitlines()]
+    assert "operations 2 of 3 createOmniVideo 300, getOmniVideo 512 listOmniVideos" in told
+    assert "statuses 3 of 4 submitted 300, processing 400, succeed 100 failed" in told
+    assert "operation answer callback faults submitted processing succeed no task" in told
+    assert "getOmniVideo success – 400 100" in told
+    assert "getOmniVideo lost: reset late, lost 12" in told
+    assert "no operation resource-not-found – 2" in told
+    assert told[-1] == "5 cells in 812 exchanges and 0 callbacks"
+    assert covered(Coverage()) == ""
+
+
+def test_each_dimension_has_a_line_that_says_what_was_not_shown() -> None:
+    told = covered(a_coverage(), print_lines).splitlines()
+    assert " ".join(told[:2]) == SHOWN
+    assert told[2:4] == [
+        "operations 2 of 3; not shown: listOmniVideos",
+        "problems 1 of 3; not shown: rate-limited, balance-exhausted",
+    ]
+    assert covered(Coverage(), print_lines) == ""
+
+
+def test_coverage_keeps_to_a_narrow_terminal_and_to_ascii() -> None:
+    assert max(map(len, covered(a_coverage(), COLUMNS="80").splitlines())) <= 80
+    raw = io.BytesIO()
+    with io.TextIOWrapper(raw, encoding="ascii") as file:
+        print_coverage(a_coverage(), make_console(file, {}))
+        file.flush()
+        assert b"getOmniVideo" in raw.getvalue()
+
+
+@settings(max_examples=40, deadline=None)
+@given(reports)
+def test_any_coverage_can_be_told_without_controls(report: Report) -> None:
+    for show in (print_coverage, print_lines):
+        told = covered(report.coverage, show)
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]", told)
 
 
 def test_a_rule_of_our_own_is_labelled_so() -> None:

@@ -9,10 +9,12 @@ from contracts.baseline import Baseline, Entry
 from contracts.case import Case, CaseError, Play
 from contracts.checks.table import CHECKS
 from contracts.drivers.base import Ending, HarnessError
+from contracts.observation import Session
 from contracts.report.model import CaseReport, Finding, Report
 from contracts.runner import Plan, run_cases
 from mock_server.twin import Twin
 from tests.kit.scripted import CLIENT, Script, ScriptedStage, a_case, finding, scripted
+from tests.kit.sessions_a import query
 
 PASSED, FAILED, LATE = finding("passed"), finding("failed"), finding("failed", upper=True)
 UNSEEN = finding("not exercised", seen="nothing came")
@@ -60,6 +62,21 @@ async def one(twin: Twin, *turns: Finding, case: Case | None = None, **plan: obj
 async def test_what_goes_red_is_run_again_alone(twin: Twin, turns: list[Finding], verdict: str, red: bool) -> None:
     report = await one(twin, *turns)
     assert (report.verdict, report.red) == (verdict, red)
+
+
+async def test_what_was_shown_counts_in_every_session_also_in_those_that_are_run_again(twin: Twin) -> None:
+    class Asking(ScriptedStage):
+        async def play(self, case: Case, number: int, play: Play) -> Session:
+            session = await super().play(case, number, play)
+            session.wire.add(query("t-1"))
+            return session
+
+    cases = [a_case("ZZ-01"), a_case("ZZ-02"), a_case("ZZ-03", plays=(Play(times=2),))]
+    stage = Asking(twin, lambda case, _: [FAILED if case.id == "ZZ-03" else PASSED])
+    report = await run_cases(stage, CLIENT, Plan(cases=cases))
+    # The first two share a session; the third has two, which are played three times.
+    assert len(stage.played) == report.coverage.exchanges == 1 + 2 * 3
+    assert [each.count for each in report.coverage.cells] == [7]
 
 
 async def test_a_lateness_that_is_forgiven_is_told(twin: Twin) -> None:

@@ -5,6 +5,7 @@
   const parsed = (id) => JSON.parse(document.getElementById(id).textContent);
   const index = parsed("index");
   const main = document.getElementById("main");
+  const coverage = document.getElementById("coverage");
   const cases = index.groups.flatMap((group) => group.cases.map((each) => ({ ...each, group })));
   const symbols = new Map(index.looks.map((look) => [look.verdict, look.symbol]));
   const tones = {
@@ -347,6 +348,8 @@
   function show() {
     let parts;
     try { parts = location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent); } catch { parts = ["?", "?"]; }
+    // What a run showed is no part of one cell.
+    if (coverage) coverage.hidden = parts.length >= 2;
     if (parts.length < 2) return matrix();
     const place = index.runs.findIndex((run) => run.key === parts[0]);
     const number = cases.findIndex((each) => each.id === parts[1]);
