@@ -27,7 +27,9 @@ def ends(session: Session) -> str | None:
         if each.ending.is_defect:
             return each.ending.detail
         allowed = session.setting("deadline_seconds") + SLACK_SECONDS
-        took = each.ending.ended - each.ending.began
+        # A program takes its time to start, and its deadline begins only then.
+        began = min((one.began for one in session.wire), default=each.ending.began)
+        took = each.ending.ended - max(began, each.ending.began)
         if took > allowed:
             return f"the job took {seconds(took)}; its deadline was {seconds(session.setting('deadline_seconds'))}"
     return None

@@ -72,6 +72,11 @@ class Budget(msgspec.Struct):
         """Whether it is used up."""
         return self.stopped or self.now() - self.began >= self.seconds
 
+    @property
+    def overdrawn(self) -> bool:
+        """Whether so much more than it is used up that what is under way must end."""
+        return self.stopped or self.now() - self.began >= self.seconds + SHRINK_SECONDS
+
 
 class Outcome(msgspec.Struct):
     """What a search came to."""
@@ -195,7 +200,8 @@ class Search:
     def _look_closer(self, broken: Broken, behaviour: Behaviour, session: Session) -> None:
         """Play what broke again, and shrink it. The others pause meanwhile, so that it is not they who make it late."""
         with self._looking_closer, self._paused():
-            if broken.invariant in self._looked_for and self._confirmed(broken, behaviour, session):
+            wanted = broken.invariant in self._looked_for and not self._budget.overdrawn
+            if wanted and self._confirmed(broken, behaviour, session):
                 self._shrink(broken.invariant, behaviour)
             self._progress(self.outcome)
 
@@ -224,6 +230,7 @@ class Search:
         return False
 
     def _shrink(self, invariant: str, behaviour: Behaviour) -> None:
+        """Keep what is smaller and breaks too; where the time is over, for a moment longer."""
         began, wanted = self._budget.now(), frozenset((invariant,))
 
         def breaks(behaviours: Sequence[Behaviour]) -> list[tuple[Broken, Session] | None]:
@@ -238,7 +245,7 @@ class Search:
             breaks=breaks,
             valid=self._valid,
             room=self._width,
-            over=lambda: self._budget.stopped or self._budget.now() - began > SHRINK_SECONDS,
+            over=lambda: self._budget.overdrawn or self._budget.now() - began > SHRINK_SECONDS,
             kept=keep,
         )
 
