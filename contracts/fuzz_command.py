@@ -2,7 +2,6 @@
 
 import contextlib
 import re
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,10 +15,10 @@ from contracts.kit import elsewhere, need_kit
 from mock_server.options import Duration, fail, one_line_errors, profile_option, spec_option
 
 if TYPE_CHECKING:
-    from contracts.coverage import Universe
     from contracts.drivers.base import Driver
     from contracts.fuzz.fuzzing import Options
-    from contracts.fuzz.search import Budget, Found, Outcome
+    from contracts.fuzz.progress import Progress
+    from contracts.fuzz.search import Budget
 
 # As many sessions side by side as a batch of the search has.
 _LANES = 24
@@ -90,7 +89,9 @@ def fuzz(
         from contracts.fuzz.found import read_corpus
         from contracts.fuzz.fuzz_report import Searched, check_report_folder, tell
         from contracts.fuzz.fuzzing import Options, chosen_invariants
+        from contracts.fuzz.progress import Progress
         from contracts.fuzz.search import Budget
+        from contracts.fuzz.telling import summary, told
         from contracts.interrupts import run_unless_interrupted
         from contracts.report.terminal import make_console
 
@@ -99,48 +100,36 @@ def fuzz(
         driver = driver_of(command, worker, capabilities, environment, (), _LANES)
         corpus = [each.behaviour for each in read_corpus(folder)]
         options = Options(seconds=for_ms / 1000, examples=examples, seed=seed, invariants=names, corpus=corpus)
-        budget, kept = Budget(options.seconds, examples), Progress()
+        console = make_console()
+        budget, progress = Budget(options.seconds, examples), Progress(make_console(sys.stderr))
         interrupted = False
         try:
             check_command(command)
-            with elsewhere():
-                run_unless_interrupted(_fuzz(driver, options, budget, kept, profile=profile, spec=spec))
+            with elsewhere(), progress:
+                run_unless_interrupted(_fuzz(driver, options, budget, progress, profile=profile, spec=spec))
         except HarnessError as error:
             fail(str(error))
         except (Interrupted, KeyboardInterrupt):
             interrupted = True
-        outcome = kept.outcome
+        outcome = progress.outcome
         if outcome is None:
             fail("interrupted: the client was ended, and nothing had been searched")
         replay = replay_words(worker, capabilities, environment, profile, spec)
-        for found in outcome.found.values():
-            click.echo(_told(found, outcome, folder, command, replay, worker=worker))
-        for found in outcome.intermittent.values():
-            click.echo(_intermittent(found))
+        for found in outcome.all_found:
+            click.echo(told(found, folder, command, replay, worker=worker))
         line = summary(outcome, budget, interrupted=interrupted)
-        assert kept.universe is not None
-        searched = Searched(outcome, kept.universe, line, seed, command, folder, replay)
-        tell(searched, report_folder, make_console(), whole=whole_coverage)
+        assert progress.universe is not None
+        searched = Searched(outcome, progress.universe, line, seed, command, folder, replay)
+        tell(searched, report_folder, console, whole=whole_coverage)
         click.echo(line)
-    sys.exit(1 if outcome.found else 2 if interrupted else 0)
-
-
-class Progress:
-    """What a search has come to so far: it is told also where a signal ended it."""
-
-    outcome: "Outcome | None" = None
-    universe: "Universe | None" = None
-
-    def __call__(self, outcome: "Outcome") -> None:
-        """Note it."""
-        self.outcome = outcome
+    sys.exit(1 if outcome.is_wrong else 2 if interrupted else 0)
 
 
 async def _fuzz(
     driver: "Driver",
     options: "Options",
     budget: "Budget",
-    progress: Progress,
+    progress: "Progress",
     *,
     profile: str | None,
     spec: Path | None,
@@ -170,36 +159,3 @@ def replay_words(
         name, _, value = each.partition("=")
         words.append(f"--env={each}" if re.search(r"\{(base_url|api_key)\}", value) else f"--env={name}=…")
     return words + [f"{name}={value}" for name, value in (("--profile", profile), ("--spec", spec)) if value]
-
-
-def _told(
-    found: "Found", outcome: "Outcome", folder: Path, command: Sequence[str], replay: Sequence[str], *, worker: bool
-) -> str:
-    """Write a finding into the corpus, and return what is told of it."""
-    from contracts.fuzz.client import kept_of
-    from contracts.fuzz.found import write_kept
-
-    kept = kept_of(found, dict(found.session.play.settings))
-    path, test = write_kept(folder, kept, command, worker=worker)
-    again = shlex.join(["omnimock", "replay", str(path), *replay, "--", *command])
-    return (
-        f"{click.style(found.broken.invariant, fg='red', bold=True)}: {found.broken.seen}\n\n{kept.story}\n\n"
-        f"{kept.text()}\nwritten: {path}\n         {test}\nreplay:  {again}\n"
-    )
-
-
-def _intermittent(found: "Found") -> str:
-    name = click.style(f"INTERMITTENT {found.broken.invariant}", fg="yellow", bold=True)
-    return f"{name}: {found.broken.seen} (in {found.broke} of {found.played} plays; not counted)\n"
-
-
-def summary(outcome: "Outcome", budget: "Budget", *, interrupted: bool) -> str:
-    """Return the last line: how much was searched, and what it came to."""
-    seconds = outcome.seconds or max(budget.now() - budget.began, 0.001)
-    outcomes = ", ".join(f"{name} {count}" for name, count in outcome.outcomes.most_common())
-    found = f"{len(outcome.found)} invariants broken" if outcome.found else "no invariant broken"
-    found = found.replace("1 invariants", "1 invariant")
-    return (
-        f"{'interrupted; ' * interrupted}{found}: {outcome.sessions} sessions in {seconds:.1f} s "
-        f"({outcome.sessions / seconds:.0f}/s), {len(outcome.cells)} coverage cells; outcomes: {outcomes or 'none'}"
-    )

@@ -55,10 +55,16 @@ class Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"{self.invariant}-{digest}"
 
     def text(self) -> str:
-        """Return it as YAML, the story first."""
-        rows = {key: value for key, value in msgspec.structs.asdict(self).items() if value not in ({}, "", False)}
-        order = ["format", "invariant", "seen", "scenario", "request", "callbacks", "settings", "story"]
-        shown = {key: rows[key] for key in order if key in rows}
+        """Return it as YAML, the story last."""
+        return self._yaml("format", "invariant", "seen", "scenario", "request", "callbacks", "settings", "story")
+
+    def shown(self) -> str:
+        """Return as YAML what is played."""
+        return self._yaml("scenario", "request", "callbacks")
+
+    def _yaml(self, *names: str) -> str:
+        rows = {name: getattr(self, name) for name in names}
+        shown = {name: value for name, value in rows.items() if value not in ({}, "", False)}
         return str(yaml.dump(shown, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=_WIDTH))
 
 

@@ -104,8 +104,7 @@ def render(searched: Searched, bytes_max: int = BYTES_MAX) -> str:
     sections = [
         f"## omnimock fuzz: {plain(head)}",
         f"{plain(rest, _STORY_CHARS_MAX)}; seed {searched.seed}.",
-        *(_section(searched, each, "") for each in outcome.found.values()),
-        *(_section(searched, each, "INTERMITTENT ") for each in outcome.intermittent.values()),
+        *(_section(searched, each) for each in outcome.all_found),
         *coverage_parts(coverage),
         *coverage_rows(coverage),
     ]
@@ -120,14 +119,13 @@ def render(searched: Searched, bytes_max: int = BYTES_MAX) -> str:
     return "\n\n".join(kept) + "\n"
 
 
-def _section(searched: Searched, found: Found, mark: str) -> str:
+def _section(searched: Searched, found: Found) -> str:
     """What was found: the story, the behaviour that shows it, and how to play it again. No key is in it."""
     kept = kept_of(found, dict(found.session.play.settings))
     said = Redactor([found.session.key]).text
-    again = f"It broke in {found.broke} of {found.played} plays, and is not counted."
-    if not mark:
-        path = str(searched.corpus / f"{kept.name}.yaml")
-        again = f"Replay: {shlex.join(['omnimock', 'replay', path, *searched.replay, '--', *searched.command])}"
+    mark = "INTERMITTENT " if found.intermittent else ""
+    path = str(searched.corpus / f"{kept.name}.yaml")
+    again = f"Replay: {shlex.join(['omnimock', 'replay', path, *searched.replay, '--', *searched.command])}"
     text = "\n\n".join((kept.story, msgspec.structs.replace(kept, story="").text().strip(), again))
     return (
         f"### {mark}{plain(kept.invariant)}: {plain(said(kept.seen))}\n\n"

@@ -92,6 +92,16 @@ class Outcome(msgspec.Struct):
     doubtful: int = 0
     seconds: float = 0.0
 
+    @property
+    def all_found(self) -> list[Found]:
+        """What was found, then what broke only now and then."""
+        return [*self.found.values(), *(each for name, each in self.intermittent.items() if name not in self.found)]
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the client is wrong. What is only late now and then, the machine may be."""
+        return any(not (each.intermittent and INVARIANTS[each.broken.invariant].timed) for each in self.all_found)
+
 
 class _Over(BaseException):
     """Ends a round of Hypothesis, which takes an Exception for a finding."""

@@ -1,0 +1,40 @@
+"""What is told of a search on the terminal: each finding, and in one line what it all came to."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from contracts.fuzz.client import kept_of
+from contracts.fuzz.found import write_kept
+from contracts.fuzz.invariants import INVARIANTS
+from contracts.fuzz.search import Budget, Found, Outcome
+
+
+def told(found: Found, folder: Path, command: Sequence[str], replay: Sequence[str], *, worker: bool) -> str:
+    """Write a finding into the corpus, and return what is told of it. `replay` are the options of `omnimock replay`."""
+    kept = kept_of(found, dict(found.session.play.settings))
+    path, test = write_kept(folder, kept, command, worker=worker)
+    again = shlex.join(["omnimock", "replay", str(path), *replay, "--", *command])
+    name = click.style(found.broken.invariant, fg="red", bold=True)
+    if found.intermittent:
+        counts = "not counted: this machine may be busy" if INVARIANTS[found.broken.invariant].timed else "counted"
+        name = f"{click.style('INTERMITTENT', fg='yellow', bold=True)} {name} ({counts})"
+    places = f"written: {path}\n         {test}\nreplay:  {again}\n"
+    return f"{name}: {found.broken.seen}\n\n{kept.story}\n\n{kept.shown()}\n{places}"
+
+
+def summary(outcome: Outcome, budget: Budget, *, interrupted: bool) -> str:
+    """Return the last line: how much was searched, and what it came to."""
+    seconds = outcome.seconds or max(budget.now() - budget.began, 0.001)
+    outcomes = ", ".join(f"{name} {count}" for name, count in outcome.outcomes.most_common())
+    broken = [f"{len(outcome.found)} invariant{'s' * (len(outcome.found) != 1)} broken" if outcome.found else ""]
+    broken += [f"{len(outcome.intermittent)} intermittent" if outcome.intermittent else ""]
+    doubts = f", {outcome.doubtful} not seen again" if outcome.doubtful else ""
+    return (
+        f"{'interrupted; ' * interrupted}{', '.join(filter(None, broken)) or 'no invariant broken'}: "
+        f"{outcome.sessions} sessions in {seconds:.1f} s ({outcome.sessions / seconds:.0f}/s){doubts}, at most "
+        f"{outcome.most_requests} requests for a job, {len(outcome.cells)} coverage cells; "
+        f"outcomes: {outcomes or 'none'}"
+    )
