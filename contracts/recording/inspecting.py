@@ -56,7 +56,7 @@ class Inspector:
         """Return where a request leads."""
         match = self.program.routes.match(path.encode("latin-1"))
         if match is None:
-            near = nearest(path, self.program.routes.paths)
+            near = nearest(path, sorted({each.operation.path for each in self.program.operations}))
             return Place(None, None, (Breach("client", "path", path[:200], f"a path of the spec; {near}"),))
         compiled = match.methods.get(method)
         if compiled is None:

@@ -67,4 +67,10 @@ def _moment(sight: Sight, callbacks: Sequence[Sight], low: int, created_ms: int)
         return told, "by its callback"
     if sight.own_ms is not None and low < created_ms + sight.own_ms <= sight.at_ms:
         return created_ms + sight.own_ms, "by the service's times"
-    return (low + sight.at_ms + 1) // 2, f"seen first after {sight.at_ms - created_ms}ms"
+    return (low + sight.at_ms + 1) // 2, f"seen first after {duration(sight.at_ms - created_ms)}"
+
+
+def duration(milliseconds: int) -> str:
+    """Return a length of time as scenarios say it."""
+    milliseconds = max(0, milliseconds)
+    return f"{milliseconds // 1_000}s" if milliseconds % 1_000 == 0 and milliseconds else f"{milliseconds}ms"

@@ -66,7 +66,7 @@ class Proxy:
         self._target, self._forwarder, self._recorder = target, forwarder, recorder
         self._inspector: Inspector = recorder.inspector
         self._body_bytes_max, self._tell, self._now_ns = body_bytes_max, tell, now_ns
-        self._public_url = public_url.rstrip("/") if public_url else None
+        self.public_url = public_url.rstrip("/") if public_url else None
         self._addresses: OrderedDict[str, Address] = OrderedDict()
         self._told_of_callbacks = False
 
@@ -110,7 +110,7 @@ class Proxy:
         url = submission.callback_url(value)
         if url is None or urlsplit(url).scheme not in ("http", "https"):
             return passing.body
-        if self._public_url is None:
+        if self.public_url is None:
             if not self._told_of_callbacks:
                 self._told_of_callbacks = True
                 self._tell(
@@ -122,7 +122,7 @@ class Proxy:
         self._addresses[passing.token] = Address(url, compiled)
         while len(self._addresses) > _ADDRESSES_MAX:
             self._addresses.popitem(last=False)
-        own = f"{self._public_url}{OWN_PREFIX}{passing.token}"
+        own = f"{self.public_url}{OWN_PREFIX}{passing.token}"
         return replaced(passing.body, value, submission.delivery.url, url, own)
 
     async def arriving(self, method: str, sent: tuple[Target, bytes, bytes], headers: RawHeaders) -> Arriving:
@@ -143,9 +143,8 @@ class Proxy:
         try:
             self._recorder.take(passed, place, submit)
         except Exception as error:  # noqa: BLE001  A defect of ours must be told, and nothing else.
-            self._tell(
-                f"error: an exchange was not recorded; this is a defect of omnimock, please report it: {type(error).__name__}"
-            )
+            defect = "this is a defect of omnimock, please report it"
+            self._tell(f"error: an exchange was not recorded; {defect}: {type(error).__name__}")
 
     def now_ns(self) -> int:
         """Return the nanoseconds of a clock that never goes back."""

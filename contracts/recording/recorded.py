@@ -43,25 +43,25 @@ class Body(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Request(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A request as it came. Header names are in lower case."""
+    """A request as it came. Each header is a line, its name in lower case."""
 
     method: str
     path: str
     query: str = ""
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[str, ...] = ()
     body: Body = Body()
 
 
 class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A reply as it came."""
+    """A reply as it came, its headers as those of a request."""
 
     status: int
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[str, ...] = ()
     body: Body = Body()
 
     def header(self, name: str) -> str | None:
         """Return the value of a header, by its name in lower case."""
-        return next((value for each, value in self.headers if each == name), None)
+        return next((line.partition(": ")[2] for line in self.headers if line.startswith(f"{name}: ")), None)
 
 
 class Told(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -49,18 +49,19 @@ def make_run(
     plan: Plan,
     tell: Callable[[str], None],
     *,
+    program: Program | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
     now_ns: Callable[[], int] = time.monotonic_ns,
     now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC),
 ) -> Run:
     """Put a recorder together; raise SpecError or ValueError where the plan is not good.
 
-    `transport` comes in place of sockets, and `now_ns` tells time.
+    A `program` that is there already is not made again, `transport` comes in place of sockets, `now_ns` tells time.
     """
     target = target_of(plan.upstream, "--upstream")
     if plan.public_url is not None:
         target_of(plan.public_url, "--public-url")
-    program = load_program(Settings(spec=plan.spec, profile=plan.profile, dialect=plan.dialect))
+    program = program or load_program(Settings(spec=plan.spec, profile=plan.profile, dialect=plan.dialect))
     folder = Folder(plan.folder)
     recorder = Recorder(
         Inspector(program),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Protocol
 
-from contracts.recording.pacing import Moment
+from contracts.recording.pacing import Moment, duration
 from contracts.recording.recorded import Exchange
 
 # What comes within it of the change is in time.
@@ -38,8 +38,8 @@ def callback_story(
         return {}
     story: dict[str, Any] = {"send": sorted(by_status, key=lambda status: at_ms[status])}
     if retries := _retries(by_status.values()):
-        story["retries"] = [f"{each}ms" for each in retries]
-    story["sign"] = any(name.startswith("webhook-signature") for each in came for name, _ in each.request.headers)
+        story["retries"] = [duration(each) for each in retries]
+    story["sign"] = any(line.startswith("webhook-signature:") for each in came for line in each.request.headers)
     faults: list[Any] = []
     for status, ones in by_status.items():
         faults += _faults(status, ones, at_ms[status], created)
@@ -53,12 +53,12 @@ def _faults(status: str, ones: Sequence[Exchange], at_ms: int, created: Exchange
     if answered_ms is not None and created is not None and first.number < created.number and first.at_ms <= answered_ms:
         faults.append({"early": {"on": [status]}})
     elif first.at_ms - at_ms >= _LATE_MS_MIN:
-        faults.append({"late": {"by": f"{first.at_ms - at_ms}ms", "on": [status]}})
+        faults.append({"late": {"by": duration(first.at_ms - at_ms), "on": [status]}})
     received = next((index for index, each in enumerate(ones) if each.accepted), None)
     copies = ones[received + 1 :] if received is not None else []
     if copies and received is not None:
         apart_ms = max(0, (copies[-1].at_ms - ones[received].at_ms) // len(copies))
-        copy = {"times": min(len(copies), _COPIES_MAX), "after": f"{apart_ms}ms", "on": [status]}
+        copy = {"times": min(len(copies), _COPIES_MAX), "after": duration(apart_ms), "on": [status]}
         faults.append({"duplicate": copy})
     return faults
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from contracts.recording.pacing import Moment, Sight, moments_of
+from contracts.recording.pacing import Moment, Sight, duration, moments_of
 from contracts.recording.recorded import Exchange, Recording, Reply
 from contracts.recording.recounting import callback_story
 from mock_server.scenario_form import ScenarioError
@@ -92,12 +92,6 @@ def scenario_bytes(source: dict[str, Any]) -> bytes:
         )
 
     return "".join(dumped(key, value) for key, value in source.items()).encode()
-
-
-def duration(milliseconds: int) -> str:
-    """Return a length of time as scenarios say it."""
-    milliseconds = max(0, milliseconds)
-    return f"{milliseconds // 1_000}s" if milliseconds % 1_000 == 0 and milliseconds else f"{milliseconds}ms"
 
 
 def _without_the_rest(source: dict[str, Any], spec: Spec, name: str, error: ScenarioError) -> dict[str, Any] | None:

@@ -104,9 +104,9 @@ class Scrubber:
         """Return the query of a request without secrets."""
         return self.text(f"?{query}")[1:] if query else ""
 
-    def headers(self, headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-        """Return headers without secrets; names are in lower case."""
-        return tuple((self.text(name), self._header(name, value)) for name, value in headers)
+    def headers(self, headers: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+        """Return headers without secrets, each as a line."""
+        return tuple(f"{self.text(name)}: {self._header(name, value)}" for name, value in headers)
 
     def value(self, value: Any, *, secret: bool = False) -> Any:
         """Return a JSON value without secrets, and without pictures. Below a secret member nothing is left."""
@@ -232,8 +232,8 @@ def _stays(name: str) -> bool:
 
 _NO_SECRETS = frozenset(
     ("idempotency-key", "x-idempotency-key", "expires", "cache-key", "surrogate-key", "referrer-policy",
-     "content-security-policy", "cross-origin-opener-policy", "cross-origin-embedder-policy", "cross-origin-resource-policy",
-     "permissions-policy")
+     "content-security-policy", "cross-origin-opener-policy", "cross-origin-embedder-policy", "permissions-policy",
+     "cross-origin-resource-policy")
 )  # fmt: skip
 
 
