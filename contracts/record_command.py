@@ -116,7 +116,7 @@ def scenario(file: Path, name: str | None, spec: Path | None) -> None:
 def _run(plan: "Plan", host: str, port: int, ready_path: Path | None) -> None:
     from contracts.recording.forwarding import reachable
     from contracts.recording.recording import make_run
-    from contracts.recording.serving import RecorderServer
+    from contracts.recording.serving import serve
     from mock_server.server import ReadyFile, base_url
 
     run = make_run(plan, _tell)
@@ -145,7 +145,7 @@ def _run(plan: "Plan", host: str, port: int, ready_path: Path | None) -> None:
 
         # A second signal, which does not wait.
         with contextlib.suppress(KeyboardInterrupt):
-            RecorderServer(run.app, on_ready).run(sockets=[listener])
+            serve(run, listener, on_ready)
     with contextlib.suppress(OSError):
         click.echo(f"omnimock record has stopped; {run.recorder.count} exchanges are in {plan.folder}", err=True)
     sys.exit(0)

@@ -8,6 +8,7 @@ whatever becomes of the recorder.
 """
 
 import asyncio
+import contextlib
 import json
 import re
 import secrets
@@ -38,6 +39,8 @@ _KEPT_BYTES_MAX = 32 * 1024 * 1024
 # Addresses that callbacks may still come to; the oldest are forgotten.
 _ADDRESSES_MAX = 10_000
 _TOKEN_BYTES = 16
+_DRAINED_BYTES_MAX = 256 * 1024 * 1024
+_DRAIN_SECONDS_MAX = 10.0
 _GATEWAY_TIMEOUT, _BAD_GATEWAY, _TOO_LARGE = 504, 502, 413
 
 
@@ -197,9 +200,10 @@ class _Passing:
                 await asyncio.wait({passing})
                 self._record("left", "the client did not wait for the reply")
         except asyncio.CancelledError:
+            # Before anything else is waited for: who is in a hurry cancels twice.
+            self._record("stopped", "the recorder was stopped meanwhile")
             passing.cancel()
             await asyncio.wait({passing})
-            self._record("stopped", "the recorder was stopped meanwhile")
             raise
         finally:
             leaving.cancel()
@@ -221,6 +225,7 @@ class _Passing:
                 self._status, self._body_cut = _TOO_LARGE, True
                 why = f"more than {self.proxy.body_bytes_max} bytes are not passed on (--body-bytes-max)"
                 self._record("too-large", why)
+                await _drain(receive if more else None)
                 await _answer(send, _TOO_LARGE, why, closing=True)
                 return False
         self.body = b"".join(parts)
@@ -312,6 +317,18 @@ def replaced(body: bytes, value: Any, expression: str, old: str, new: str) -> by
         except NotJson:
             continue
     return msgspec.json.encode(wanted)
+
+
+async def _drain(receive: Receive | None) -> None:
+    """Read on for a while, so that a client that sends too much can see the refusal in place of a reset."""
+    drained = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_SECONDS_MAX):
+            while receive is not None and drained < _DRAINED_BYTES_MAX:
+                message = await receive()
+                drained += len(message.get("body", b""))
+                if not message.get("more_body"):
+                    return
 
 
 async def _left(receive: Receive) -> None:

@@ -276,10 +276,13 @@ class Recorder:
             if told is None or not told.id or not exchange.accepted:
                 return self._later(marks, exchange)
             self._note_external_id(type_, compiled, body)
-        kept = self._tasks.get(("id", type_, told.id)) if told is not None and told.id else None
-        if kept is None and name is not None and compiled.role != "submit":
+        kept = None
+        if name is not None and compiled.role != "submit":
+            # What was asked for counts: an answer may be about another task, by mistake.
             named = self._scrubber.text(name)
             kept = self._tasks.get(("id", type_, named)) or self._tasks.get(("external", type_, named))
+        if kept is None and told is not None and told.id:
+            kept = self._tasks.get(("id", type_, told.id))
         if kept is None and told is not None and told.id and exchange.accepted:
             kept = Kept(f"task-{told.id}", TaskTold(told.id, type_, told.external_id))
         if kept is None:

@@ -1,5 +1,6 @@
 """Runs the recorder under uvicorn: a clean end on a signal, and nothing added to what passes."""
 
+import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable
@@ -7,6 +8,8 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
+
+from contracts.recording.recording import Run
 
 # Requests under way when the recorder is stopped may end; then they are recorded as what they are.
 _STOP_GRACE_SECONDS = 3
@@ -46,3 +49,15 @@ class RecorderServer(uvicorn.Server):
         if self.should_exit:
             self.force_exit = True
         self.should_exit = True
+
+
+def serve(run: Run, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+    """Serve until a signal ends it."""
+
+    async def serving() -> None:
+        try:
+            await RecorderServer(run.app, on_ready).serve([listener])
+        finally:
+            await run.forwarder.close()
+
+    asyncio.run(serving())

@@ -99,7 +99,9 @@ STORIES: dict[str, dict[str, Any]] = {
     "a success": {"lifecycle": {"pace": {"submitted": "7s", "processing": "33s"}}},
     "a failure with a reason of the spec": {"lifecycle": {"pace": "12s", "outcome": "content-risk"}},
     "a failure in other words": {"lifecycle": {"pace": "12s", "outcome": {"message": "the lamp is broken"}}},
-    "a failure out of the first status": {"lifecycle": {"pace": "12s", "way": ["submitted", "failed"], "outcome": {"message": "no"}}},
+    "a failure out of the first status": {
+        "lifecycle": {"pace": "12s", "way": ["submitted", "failed"], "outcome": {"message": "no"}}
+    },
     "refusals with a word when to come back": {
         "submit": [{"problem": "rate-limited", "retry-after": "3s", "times": 2}, {"problem": "concurrency-exceeded"}],
         "lifecycle": {"pace": "9s"},
@@ -110,8 +112,11 @@ STORIES: dict[str, dict[str, Any]] = {
     },
     "a submit that is lost": {"submit": [{"fault": "close", "then": "refuse"}], "lifecycle": {"pace": "6s"}},
     "a status between two polls": {"lifecycle": {"pace": {"submitted": "11s", "processing": "2s"}}},
-    "a status that nobody knows": {"query": ["normal", {"fault": {"unknown-status": "queued"}}], "lifecycle": {"pace": "11s"}},
-}  # fmt: skip
+    "a status that nobody knows": {
+        "query": ["normal", {"fault": {"unknown-status": "queued"}}],
+        "lifecycle": {"pace": "11s"},
+    },
+}
 
 
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
