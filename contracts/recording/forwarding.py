@@ -28,6 +28,7 @@ _HOP_BY_HOP = frozenset(
 _CONNECT_SECONDS = 10.0
 # A connection that was idle for longer may be closed at the other end: that would look like the service's mistake.
 _IDLE_SECONDS = 2.0
+_UNPACKED = frozenset((b"gzip", b"x-gzip", b"deflate", b"identity"))
 # What a small compressed body may become.
 _UNPACKED_BYTES_MAX = 64 * 1024 * 1024
 _LOSSES: tuple[tuple[type[Exception], Loss], ...] = (
@@ -132,7 +133,11 @@ class Forwarder:
             # What it trusts is read from files, which takes a while.
             limits = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=_IDLE_SECONDS)
             self._transport = httpx.AsyncHTTPTransport(verify=self._trust, limits=limits, trust_env=False)
-        own = [(name, value) for name, value in passed_on(headers) if name.lower() not in (b"host", b"content-length")]
+        own = [
+            (name, _unpackable(value) if name.lower() == b"accept-encoding" else value)
+            for name, value in passed_on(headers)
+            if name.lower() not in (b"host", b"content-length")
+        ]
         length = [(b"content-length", b"%d" % len(body))] if body or _says_length(headers) else []
         request = httpx.Request(
             method,
@@ -157,7 +162,7 @@ def unpacked(headers: RawHeaders, body: bytes) -> bytes | None:
     packed = b",".join(value for name, value in headers if name.lower() == b"content-encoding").strip().lower()
     if packed in (b"", b"identity") or not body:
         return body
-    if packed not in (b"gzip", b"x-gzip", b"deflate"):
+    if packed not in _UNPACKED:
         return None
     for bits in (zlib.MAX_WBITS | 32, -zlib.MAX_WBITS):
         with contextlib.suppress(zlib.error):
@@ -176,6 +181,13 @@ def reachable(target: Target, seconds: float = 2.0) -> str:
         return f"no connection within {seconds:g} s"
     except OSError as error:
         return error.strerror or str(error)
+
+
+def _unpackable(accepted: bytes) -> bytes:
+    """What a client takes, without what could not be looked into here; nobody reads from a reply how it was packed."""
+    packings = [each.strip() for each in accepted.split(b",")]
+    known = [each for each in packings if each.partition(b";")[0].strip().lower() in _UNPACKED]
+    return accepted if len(known) == len(packings) else b", ".join(known) or b"identity"
 
 
 def _url(target: Target, path: bytes) -> httpx.URL:

@@ -33,10 +33,10 @@ class Moment(msgspec.Struct, frozen=True):
 def moments_of(sights: Sequence[Sight], lifecycle: Lifecycle, created_ms: int) -> list[Moment]:
     """Return the way of a task. What is no move of the lifecycle is passed over; what was never seen is put between."""
     way = [Moment(lifecycle.initial, created_ms, "as it was created", None)]
-    polls = sorted((each for each in sights if not each.by_callback), key=lambda each: each.at_ms)
-    callbacks = sorted((each for each in sights if each.by_callback), key=lambda each: each.at_ms)
+    looked_ms = created_ms
     for sight in sorted(sights, key=lambda each: each.at_ms):
-        here = way[-1]
+        here, low = way[-1], max(way[-1].at_ms, looked_ms)
+        looked_ms = looked_ms if sight.by_callback else sight.at_ms
         if sight.status == here.status:
             if here.seen_ms is None:
                 way[-1] = msgspec.structs.replace(here, seen_ms=sight.at_ms)
@@ -47,8 +47,7 @@ def moments_of(sights: Sequence[Sight], lifecycle: Lifecycle, created_ms: int) -
             names = lifecycle.between(here.status, sight.status)
         except ValueError:
             continue
-        low = max([here.at_ms, *(each.at_ms for each in polls if each.at_ms < sight.at_ms)])
-        at_ms, known = _moment(sight, callbacks, low, created_ms)
+        at_ms, known = _moment(sight, low, created_ms)
         for index, name in enumerate(names[:-1], 1):
             between = low + (at_ms - low) * index // len(names)
             way.append(Moment(name, between, "never seen", None))
@@ -56,15 +55,10 @@ def moments_of(sights: Sequence[Sight], lifecycle: Lifecycle, created_ms: int) -
     return way
 
 
-def _moment(sight: Sight, callbacks: Sequence[Sight], low: int, created_ms: int) -> tuple[int, str]:
+def _moment(sight: Sight, low: int, created_ms: int) -> tuple[int, str]:
     """The moment of a change, after `low` and until it was seen; and how it is known."""
     if sight.by_callback:
         return sight.at_ms, "by its callback"
-    told = next(
-        (each.at_ms for each in callbacks if each.status == sight.status and low < each.at_ms <= sight.at_ms), None
-    )
-    if told is not None:
-        return told, "by its callback"
     if sight.own_ms is not None and low < created_ms + sight.own_ms <= sight.at_ms:
         return created_ms + sight.own_ms, "by the service's times"
     return (low + sight.at_ms + 1) // 2, f"seen first after {duration(sight.at_ms - created_ms)}"

@@ -8,6 +8,7 @@ whatever becomes of the recorder.
 """
 
 import asyncio
+import base64
 import contextlib
 import json
 import re
@@ -16,7 +17,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
@@ -49,6 +50,15 @@ class Address(msgspec.Struct, frozen=True):
 
     url: str
     submit: Compiled
+
+    @property
+    def authorization(self) -> RawHeaders:
+        """The header that user information in the address stands for."""
+        parts = urlsplit(self.url)
+        if parts.username is None and parts.password is None:
+            return []
+        pair = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+        return [(b"authorization", b"Basic " + base64.b64encode(pair.encode()))]
 
 
 class Proxy:
@@ -234,7 +244,8 @@ class _Passing:
     async def _pass(self, send: Send) -> None:
         arriving = None
         try:
-            arriving = await self.proxy.arriving(self.method, self.proxy.sent(self), self.headers)
+            more = self.address.authorization if self.address is not None else []
+            arriving = await self.proxy.arriving(self.method, self.proxy.sent(self), [*self.headers, *more])
             self._head_ns, self._status, self._reply_headers = self.proxy.now_ns(), arriving.status, arriving.headers
             await self._send_reply(arriving, send)
         except (Lost, ValueError) as error:

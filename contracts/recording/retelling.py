@@ -50,6 +50,10 @@ def retold(recording: Recording, spec: Spec, name: str) -> dict[str, Any] | None
     if created is None:
         untold.add("the submit, which was not seen: times count from the first exchange")
     moments = moments_of(_sights(exchanges), task_type.lifecycle, created_ms)
+    about = _about(recording, moments, created_ms)
+    if task_type.lifecycle.statuses[moments[-1].status].final == "cancelled":
+        # The client ends it itself, and will again.
+        moments = moments[:-1]
     source: dict[str, Any] = {
         "name": name,
         "about": "",
@@ -73,7 +77,7 @@ def retold(recording: Recording, spec: Spec, name: str) -> dict[str, Any] | None
     wrong = sum(each.who == "service" and not each.warning for one in exchanges for each in one.violations)
     if wrong:
         untold.add(f"where replies do not fit the spec ({wrong} times, in the recording): here they fit")
-    source["about"] = _about(recording, moments, created_ms, untold)
+    source["about"] = f"{about} What could not be expressed: {'; '.join(untold)}." if untold else about
     try:
         compile_scenario(source, spec, name)
     except ScenarioError as error:
@@ -129,20 +133,13 @@ def _lifecycle(
 ) -> dict[str, Any]:
     lifecycle = task_type.lifecycle
     names = [each.status for each in moments]
-    last = lifecycle.statuses[names[-1]] if names else None
-    if last is None:
-        untold.add("any status of the task: none was told")
-        return {"outcome": "never"}
-    if last.final == "cancelled":
-        # The client ends it itself.
-        names, moments = names[:-1], moments[:-1]
-        last = lifecycle.statuses[names[-1]] if names else lifecycle.statuses[lifecycle.initial]
+    last = lifecycle.statuses[names[-1]]
     pace = {here.status: duration(there.at_ms - here.at_ms) for here, there in pairwise(moments)}
     told: dict[str, Any] = {"pace": pace} if pace else {}
     usual = list(lifecycle.success)
     if last.final is None:
-        stays = names[-1] if names else lifecycle.initial
-        if names and names != usual[: len(names)]:
+        stays = names[-1]
+        if names != usual[: len(names)]:
             untold.add(f"that the task went {' → '.join(names)}: a task that does not end goes the usual way")
         return {**told, "outcome": {"stays": stays} if stays in usual[:-1] else "never"}
     if last.final == "success":
@@ -335,7 +332,7 @@ def _shown(
     if status not in lifecycle.statuses:
         return {"fault": {"unknown-status": status}}
     planned = next((each.status for each in reversed(moments) if each.at_ms <= exchange.at_ms), lifecycle.initial)
-    if status == planned:
+    if status == planned or lifecycle.statuses[status].final == "cancelled":
         return {}
     if status == lifecycle.initial:
         return {"fault": {"stale-read": "first"}}
@@ -389,11 +386,8 @@ def _wanted_callbacks(created: Exchange | None, spec: Spec, type_: str) -> bool:
     return bool(created.request.body.value.get(delivery.url.rpartition("/")[2]))
 
 
-def _about(recording: Recording, moments: Sequence[Moment], created_ms: int, untold: Untold) -> str:
+def _about(recording: Recording, moments: Sequence[Moment], created_ms: int) -> str:
     task = recording.task
     assert task is not None
     told = ", ".join(f"{each.status} after {duration(each.at_ms - created_ms)} ({each.known})" for each in moments[1:])
-    story = f"What happened to the task {task.id}: {told or 'it stayed as it was created'}."
-    if not untold:
-        return story
-    return f"{story} What could not be expressed: {'; '.join(untold)}."
+    return f"What happened to the task {task.id}: {told or 'it stayed as it was created'}."

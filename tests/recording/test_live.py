@@ -157,10 +157,13 @@ def test_a_receiver_that_is_down_is_the_client_s_mistake(start: Start, tmp_path:
     upstream, folder, clock, lines = start(), tmp_path / "recordings", Clock(), list[str]()
     story = {"lifecycle": {"pace": "15s"}}
     assert upstream.http.put("/_mock/scenario", json={"scenario": story}, headers=HEADERS).status_code == 200
-    body = {**MINIMAL, "callback_url": receiver.script(200, 500)}
+    url = receiver.script(200, 500).replace("http://", "http://me:pass%20word@")
+    body = {**MINIMAL, "callback_url": url}
     with recorder_at(upstream.base_url, folder, lines, clock, public=True) as recorder:
         Client(recorder.base_url, upstream, clock).run(body)
     assert any(line.startswith("client: callback") and "500 came; a 2xx" in line for line in lines), lines
+    assert receiver.wait(1)[0].headers["authorization"] == "Basic bWU6cGFzcyB3b3Jk"
+    assert b"pass%20word" not in b"".join(each.read_bytes() for each in folder.iterdir())
     source = yaml.safe_load(next(folder.glob("task-*.yaml")).read_text(encoding="utf-8"))
     # The spec's first retry comes so long after.
     assert source["callbacks"]["retries"] == ["10s"]

@@ -271,6 +271,19 @@ def test_headers_between_neighbours_are_not_passed_on() -> None:
     assert passed_on(headers) == [(b"x", b"2")]
 
 
+@pytest.mark.parametrize(
+    ("accepted", "passed"),
+    [("gzip, deflate", "gzip, deflate"), ("br, gzip;q=0.5,zstd", "gzip;q=0.5"), ("br", "identity"), ("*", "identity")],
+)
+async def test_a_reply_is_asked_for_in_a_form_that_can_be_looked_into(
+    tmp_path: Path, accepted: str, passed: str
+) -> None:
+    service = httpx.MockTransport(lambda request: httpx.Response(200, text=request.headers["accept-encoding"]))
+    async with bench(tmp_path, service) as one:
+        answer = await one.http.get(OMNI, headers={"accept-encoding": accepted})
+    assert answer.text == passed
+
+
 def test_a_body_is_unpacked_where_that_can_be() -> None:
     assert unpacked([(b"content-encoding", b"gzip")], gzip.compress(b"a")) == b"a"
     assert unpacked([(b"content-encoding", b"br")], b"a") is None

@@ -14,6 +14,8 @@ from contracts.recording.pacing import Sight, moments_of
 from contracts.recording.recorded import Exchange, Recording, Refusal, Reply, Request, TaskTold, Told
 from contracts.recording.retelling import retold, scenario_bytes
 from mock_server.program import Program
+from mock_server.resources import resource
+from mock_server.transport import twin_transport
 from tests.live.support import clean_environment
 from tests.recording.support import bench
 from tests.support import OMNI
@@ -174,6 +176,23 @@ def test_a_client_that_did_not_wait_makes_the_answer_late(tell: Tell) -> None:
 def test_a_status_that_goes_back_is_a_stale_read(tell: Tell) -> None:
     source = tell(SUBMIT, poll(5, "processing"), poll(10, "submitted"), poll(15, "processing"))
     assert source["query"] == [{"fault": {"stale-read": "first"}, "at": 2}]
+
+
+async def test_a_task_that_the_client_cancels_goes_on_until_it_is_cancelled_again(tmp_path: Path) -> None:
+    spec = resource("fixtures/providers/replicate.yaml")
+    async with bench(tmp_path, twin_transport(spec=spec), spec=spec) as one:
+        answer = await one.http.post("/v1/predictions", json={"version": "a" * 64, "input": {"prompt": "p"}})
+        path = f"/v1/predictions/{answer.json()['id']}"
+        await one.wait("3s")
+        await one.http.get(path)
+        await one.wait("1s")
+        assert (await one.http.post(f"{path}/cancel")).json()["status"] == "canceled"
+        assert (await one.http.get(path)).json()["status"] == "canceled"
+    assert one.lines == []
+    source = one.scenario()
+    assert source["lifecycle"] == {"pace": {"starting": "1500ms"}, "outcome": {"stays": "processing"}}
+    assert "canceled after 3500ms" in source["about"]
+    assert "could not" not in source["about"]
 
 
 async def test_what_a_gateway_says_is_said_again(tmp_path: Path) -> None:
