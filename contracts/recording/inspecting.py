@@ -143,14 +143,8 @@ class Inspector:
             rank = (problem.status == status, _alike(template, value))
             if best is None or rank > best[0]:
                 unusual = None if problem.status == status else status
-                best = rank, Refusal(name, _detail(template, value), unusual)
+                best = rank, Refusal(name, _detail(template, value), unusual, _other_words(template, value))
         return best[1] if best is not None else None
-
-    def usual_message(self, refusal: Refusal, value: Any) -> bool:
-        """Tell whether a refusal says what the spec's problem says, word for word, or what it lets be said."""
-        said = self.facts.dialect.problems.get(refusal.problem, self.facts.dialect.otherwise)
-        template = said.body if said is not None else self.spec.problems[refusal.problem].body
-        return not _other_words(template, value)
 
     # Callbacks
 

@@ -8,57 +8,31 @@ whatever becomes of the recorder.
 """
 
 import asyncio
-import base64
 import contextlib
-import json
-import re
-import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote
 
 import msgspec
 
-from contracts.provider_check.bodies import with_member
-from contracts.recording.forwarding import Arriving, Forwarder, Lost, RawHeaders, Target, passed_on, target_of
+from contracts.recording.addresses import Address, Addresses
+from contracts.recording.forwarding import Arriving, Forwarder, Lost, RawHeaders, Target, passed_on
 from contracts.recording.inspecting import Inspector, Place
+from contracts.recording.noting import Passed
 from contracts.recording.recorded import Loss
-from contracts.recording.recorder import Passed, Recorder
+from contracts.recording.recorder import Recorder
 from mock_server.compiled import Compiled
-from mock_server.decoding import NotJson, decode_body
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-# Below it the recorder's own addresses stand; no provider has such paths.
-OWN_PREFIX = "/_record/callbacks/"
 # Of a reply no more is kept, though all of it passes.
 _KEPT_BYTES_MAX = 32 * 1024 * 1024
-# Addresses that callbacks may still come to; the oldest are forgotten.
-_ADDRESSES_MAX = 10_000
-_TOKEN_BYTES = 16
 _DRAINED_BYTES_MAX = 256 * 1024 * 1024
 _DRAIN_SECONDS_MAX = 10.0
 _GATEWAY_TIMEOUT, _BAD_GATEWAY, _TOO_LARGE = 504, 502, 413
-
-
-class Address(msgspec.Struct, frozen=True):
-    """Where callbacks to one of the recorder's addresses go: the client's own, and the submit that named it."""
-
-    url: str
-    submit: Compiled
-
-    @property
-    def authorization(self) -> RawHeaders:
-        """The header that user information in the address stands for."""
-        parts = urlsplit(self.url)
-        if parts.username is None and parts.password is None:
-            return []
-        pair = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
-        return [(b"authorization", b"Basic " + base64.b64encode(pair.encode()))]
 
 
 class Proxy:
@@ -79,9 +53,7 @@ class Proxy:
         self._target, self._forwarder, self._recorder = target, forwarder, recorder
         self._inspector: Inspector = recorder.inspector
         self._body_bytes_max, self._tell, self._now_ns = body_bytes_max, tell, now_ns
-        self.public_url = public_url.rstrip("/") if public_url else None
-        self._addresses: OrderedDict[str, Address] = OrderedDict()
-        self._told_of_callbacks = False
+        self.addresses = Addresses(public_url, tell)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one connection's request."""
@@ -97,46 +69,16 @@ class Proxy:
     def sent(self, passing: "_Passing") -> tuple[Target, bytes, bytes]:
         """Return where a request goes, with which path, and which body."""
         if passing.address is not None:
-            target = target_of(_origin(passing.address.url), "callback_url")
-            return target, _path_of(passing.address.url), passing.body
+            return *passing.address.target, passing.body
         query = b"?" + passing.query if passing.query else b""
-        return self._target, passing.path + query, self._with_own_address(passing)
+        body = passing.body
+        if passing.place is not None and passing.place.compiled is not None:
+            passing.token, body = self.addresses.given(passing.place.compiled, body)
+        return self._target, passing.path + query, body
 
     def address(self, path: bytes) -> tuple[str, Address | None] | None:
         """Return what one of the recorder's own paths leads to, None for a path that is not its own."""
-        prefix = OWN_PREFIX.encode("ascii")
-        if not path.startswith(prefix):
-            return None
-        token = path.removeprefix(prefix).decode("ascii", "replace")
-        return token, self._addresses.get(token)
-
-    def _with_own_address(self, passing: "_Passing") -> bytes:
-        """The body, with an address of ours in the place of the client's for callbacks, where that is wanted."""
-        compiled = passing.place.compiled if passing.place is not None else None
-        submission = compiled.submission if compiled is not None else None
-        if compiled is None or submission is None or submission.delivery is None:
-            return passing.body
-        try:
-            value = decode_body(passing.body)
-        except NotJson:
-            return passing.body
-        url = submission.callback_url(value)
-        if url is None or urlsplit(url).scheme not in ("http", "https"):
-            return passing.body
-        if self.public_url is None:
-            if not self._told_of_callbacks:
-                self._told_of_callbacks = True
-                self._tell(
-                    "callbacks are not recorded: callback_url passes as it is; with --public-url URL, where the "
-                    "service reaches this recorder, they would be (told once)"
-                )
-            return passing.body
-        passing.token = secrets.token_hex(_TOKEN_BYTES)
-        self._addresses[passing.token] = Address(url, compiled)
-        while len(self._addresses) > _ADDRESSES_MAX:
-            self._addresses.popitem(last=False)
-        own = f"{self.public_url}{OWN_PREFIX}{passing.token}"
-        return replaced(passing.body, value, submission.delivery.url, url, own)
+        return self.addresses.at(path)
 
     async def arriving(self, method: str, sent: tuple[Target, bytes, bytes], headers: RawHeaders) -> Arriving:
         """Send it, and wait for the head of its reply."""
@@ -315,21 +257,6 @@ class _Passing:
         self.proxy.record(passed, self.place, self.address.submit if self.address is not None else None)
 
 
-def replaced(body: bytes, value: Any, expression: str, old: str, new: str) -> bytes:
-    """Return a JSON body with another text at a place: its other bytes as they are, where that can be."""
-    name = expression.rpartition("/")[2]
-    wanted = with_member(value, expression, new)
-    member = re.compile(rb"(" + re.escape(json.dumps(name).encode()) + rb"\s*:\s*)\"(?:[^\"\\]|\\.)*\"")
-    for match in member.finditer(body):
-        changed = body[: match.start()] + match[1] + json.dumps(new).encode() + body[match.end() :]
-        try:
-            if decode_body(changed) == wanted:
-                return changed
-        except NotJson:
-            continue
-    return msgspec.json.encode(wanted)
-
-
 async def _drain(receive: Receive | None) -> None:
     """Read on for a while, so that a client that sends too much can see the refusal in place of a reset."""
     drained = 0
@@ -359,15 +286,3 @@ async def _answer(send: Send, status: int, detail: str, *, closing: bool = False
 def _length(headers: RawHeaders) -> int | None:
     value = next((value for name, value in headers if name == b"content-length"), b"")
     return int(value) if value.isdigit() else None
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-
-
-def _path_of(url: str) -> bytes:
-    parts = urlsplit(url)
-    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
-    query = quote(parts.query, safe="/%:@!$&'()*+,;=~-._?")
-    return (path + (f"?{query}" if query else "")).encode("ascii")

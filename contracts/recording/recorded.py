@@ -76,11 +76,15 @@ class Told(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Refusal(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A refusal as the spec knows it: the problem's name, its message where that is its own, its unusual status."""
+    """A refusal as the spec knows it: the problem's name, its message where that is its own, its unusual status.
+
+    In `other_words` it says something else than the problem, whose code it has.
+    """
 
     problem: str
     message: str = ""
     status: int | None = None
+    other_words: bool = False
 
 
 class Exchange(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -6,31 +6,28 @@ task, because they are part of its story.
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from contracts.recording.folder import Folder
-from contracts.recording.forwarding import RawHeaders, unpacked
+from contracts.recording.forwarding import RawHeaders
 from contracts.recording.inspecting import Inspector, Place
+from contracts.recording.noting import Notes, Passed
 from contracts.recording.recorded import (
     FORMAT,
-    Body,
     Breach,
     Exchange,
-    Loss,
     Recording,
-    Reply,
-    Request,
     TaskTold,
-    Told,
     recording_bytes,
 )
 from contracts.recording.retelling import retold, scenario_bytes
-from contracts.recording.scrubbing import GONE, Scrubber, pairs_of
+from contracts.recording.scrubbing import Scrubber, pairs_of
 from mock_server import __version__
-from mock_server.pointers import MISSING, lookup, parse
+from mock_server.compiled import Compiled
+from mock_server.pointers import MISSING
 from mock_server.validation import shown
 
 # Files that are still added to. A task of an older one begins a new file.
@@ -42,31 +39,10 @@ _WITHOUT_TASK_MAX = 500
 _WITHOUT_TASK = "without-task"
 # Submits that came to nothing, and callbacks of tasks that are not known yet.
 _WAITING_MAX = 500
-_LINE_CHARACTERS_MAX = 600
+# External ids that are known to be in use.
+_USED_MAX = 10_000
 
 Mark = tuple[str, ...]
-
-
-class Passed(msgspec.Struct, frozen=True, kw_only=True):
-    """One exchange as it passed, raw. `token` is of the address that its callbacks, or this callback, come to."""
-
-    method: str
-    path: bytes
-    query: bytes
-    headers: RawHeaders
-    body: bytes
-    began_ns: int
-    ended_ns: int
-    body_cut: bool = False
-    head_ns: int | None = None
-    status: int | None = None
-    reply_headers: RawHeaders = ()
-    reply_body: bytes = b""
-    reply_cut: bool = False
-    loss: Loss = ""
-    why: str = ""
-    token: str = ""
-    callback: bool = False
 
 
 class Kept(msgspec.Struct):
@@ -103,7 +79,7 @@ class Recorder:
     ) -> None:
         """`tell` says one line to the user."""
         self.inspector, self._scrubber, self._folder, self._tell = inspector, scrubber, folder, tell
-        self._began_ns = began_ns
+        self._notes = Notes(inspector, scrubber, began_ns)
         self._head: dict[str, Any] = {
             "format": FORMAT,
             "made_by": f"omnimock {__version__}",
@@ -117,7 +93,7 @@ class Recorder:
         self._tasks: dict[Mark, Kept] = {}
         self._without_task = Kept(_WITHOUT_TASK)
         self._waiting: deque[_Waiting] = deque(maxlen=_WAITING_MAX)
-        self._used: set[tuple[str, str]] = set()
+        self._used: dict[str, set[str]] = {}
         self.count = 0
         # What was told of each kind of trouble with files, so that a full disk is told once.
         self._troubles: set[str] = set()
@@ -126,144 +102,33 @@ class Recorder:
         """Take in the keys of a request; where there is a new one, look for it in what was written before."""
         if self._scrubber.learn(pairs_of(headers), query.decode("latin-1")):
             for kept in {id(each): each for each in (*self._tasks.values(), self._without_task)}.values():
-                again = [self._scrubbed_again(each) for each in kept.exchanges]
+                again = [self._notes.again(each) for each in kept.exchanges]
                 if again != kept.exchanges:
                     kept.exchanges = again
                     self._write(kept)
 
-    def shown(self, text: str) -> str:
-        """Return a text as it may be shown: on one line, without secrets and control characters."""
-        line = " ".join(self._scrubber.text(text).split())
-        line = "".join(each if each.isprintable() else "�" for each in line)
-        return line if len(line) <= _LINE_CHARACTERS_MAX else f"{line[:_LINE_CHARACTERS_MAX]}… ({len(line)})"
-
-    def take(self, passed: Passed, place: Place | None, submit: Any = None) -> None:
+    def take(self, passed: Passed, place: Place | None, submit: Compiled | None = None) -> None:
         """Record an exchange. `place` is where its request led; of a callback, `submit` is the operation it follows."""
         self.learn(passed.headers, passed.query)
         self.count += 1
-        exchange, body = self._callback(passed, submit) if passed.callback else self._exchange(passed, place)
+        body: Any = MISSING
+        if passed.callback:
+            assert submit is not None
+            exchange = self._notes.callback(self.count, passed, submit)
+        else:
+            type_ = place.compiled.task_type.name if place is not None and place.compiled is not None else ""
+            exchange, body = self._notes.exchange(self.count, passed, place, self._used.get(type_, ()))
         compiled = submit if passed.callback else place.compiled if place is not None else None
         kept = self._kept(exchange, passed, place, compiled, body)
         exchange = self._with_moves(kept, exchange)
         self._add(kept, exchange)
         self._say(kept, exchange)
 
-    # What came
-
-    def _exchange(self, passed: Passed, place: Place | None) -> tuple[Exchange, Any]:
-        headers, query = pairs_of(passed.headers), passed.query.decode("latin-1")
-        breaches: list[Breach] = list(place.breaches) if place is not None else []
-        compiled = place.compiled if place is not None else None
-        value, told, refusal, plain = MISSING, None, None, unpacked(passed.reply_headers, passed.reply_body)
-        if compiled is not None and not passed.body_cut:
-            used = {external for type_, external in self._used if type_ == compiled.task_type.name}
-            breaches_of_request, value = self.inspector.request(compiled, headers, query, passed.body, used)
-            breaches += breaches_of_request
-        if compiled is not None and passed.status is not None and not passed.loss and plain is not None:
-            found, told, refusal = self.inspector.reply(
-                compiled, passed.status, pairs_of(passed.reply_headers), plain if not passed.reply_cut else b""
-            )
-            breaches += found if not passed.reply_cut else []
-        exchange = self._scrubbed(passed, breaches, told, plain)
-        return msgspec.structs.replace(
-            exchange,
-            operation=compiled.id if compiled is not None else "",
-            role=compiled.role if compiled is not None else "",
-            refusal=self._scrubbed_struct(refusal) if refusal is not None else None,
-        ), value
-
-    def _callback(self, passed: Passed, submit: Any) -> tuple[Exchange, Any]:
-        headers, plain = pairs_of(passed.headers), unpacked(passed.headers, passed.body)
-        breaches, told = self.inspector.callback(submit, headers, plain or b"", passed.status)
-        return msgspec.structs.replace(
-            self._scrubbed(passed, breaches, told, unpacked(passed.reply_headers, passed.reply_body)), kind="callback"
-        ), MISSING
-
-    def _scrubbed(
-        self, passed: Passed, breaches: Sequence[Breach], told: Told | None, reply_body: bytes | None
-    ) -> Exchange:
-        scrubber = self._scrubber
-        request_body = unpacked(passed.headers, passed.body)
-        body = scrubber.body(request_body or passed.body, encoded=request_body is None)
-        reply = None
-        if passed.status is not None:
-            reply = Reply(
-                passed.status,
-                scrubber.headers(pairs_of(passed.reply_headers)),
-                scrubber.body(
-                    passed.reply_body if reply_body is None else reply_body,
-                    cut=passed.reply_cut or passed.loss == "cut",
-                    encoded=reply_body is None,
-                ),
-            )
-        return Exchange(
-            number=self.count,
-            at_ms=(passed.began_ns - self._began_ns) // 1_000_000,
-            took_ms=(passed.ended_ns - passed.began_ns) // 1_000_000,
-            head_ms=(passed.head_ns - passed.began_ns) // 1_000_000 if passed.head_ns is not None else None,
-            request=Request(
-                passed.method,
-                scrubber.text(passed.path.decode("latin-1")),
-                scrubber.query(passed.query.decode("latin-1")),
-                scrubber.headers(pairs_of(passed.headers)),
-                body,
-            ),
-            reply=reply,
-            lost=passed.loss,
-            why=self.shown(passed.why) if passed.why else "",
-            told=self._scrubbed_struct(told) if told is not None else None,
-            violations=tuple(
-                self._breach(each, body if each.who == "client" else reply.body if reply else None, passed)
-                for each in breaches
-            ),
-        )
-
-    def _breach(self, breach: Breach, body: Body | None, passed: Passed) -> Breach:
-        """What came is shown as it is in the scrubbed body: cut from the raw one, it may end in half a secret."""
-        came = breach.came
-        if passed.callback and breach.who == "service":
-            body = None
-            came = came if len(came) < 100 else f"{len(came)} characters"
-        elif breach.pointer.startswith("/") and body is not None and body.form == "json" and came != "nothing":
-            parts = parse(breach.pointer)
-            there = lookup(body.value, parts)
-            came = GONE if there is MISSING else shown(there)
-        return Breach(
-            breach.who,
-            self._scrubber.text(breach.pointer),
-            self._scrubber.text(came),
-            self._scrubber.text(breach.expected),
-            breach.rule,
-            breach.source,
-            breach.warning,
-        )
-
-    def _scrubbed_struct(self, value: Any) -> Any:
-        return msgspec.convert(self._texts(msgspec.to_builtins(value)), type(value))
-
-    def _scrubbed_again(self, exchange: Exchange) -> Exchange:
-        body, reply = exchange.request.body, exchange.reply
-        again: Exchange = self._scrubbed_struct(exchange)
-        request = msgspec.structs.replace(again.request, body=self._body_again(body))
-        if reply is not None and again.reply is not None:
-            again = msgspec.structs.replace(
-                again, reply=msgspec.structs.replace(again.reply, body=self._body_again(reply.body))
-            )
-        return msgspec.structs.replace(again, request=request)
-
-    def _body_again(self, body: Body) -> Body:
-        return msgspec.structs.replace(body, value=self._scrubber.value(body.value))
-
-    def _texts(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return self._scrubber.text(value)
-        if isinstance(value, list | tuple):
-            return [self._texts(each) for each in value]
-        return {key: self._texts(each) for key, each in value.items()} if isinstance(value, dict) else value
-
     # Whose it is
 
-    def _kept(self, exchange: Exchange, passed: Passed, place: Place | None, compiled: Any, body: Any) -> Kept:
+    def _kept(
+        self, exchange: Exchange, passed: Passed, place: Place | None, compiled: Compiled | None, body: Any
+    ) -> Kept:
         if compiled is None:
             return self._without_task
         type_ = compiled.task_type.name
@@ -293,21 +158,22 @@ class Recorder:
         self._index(kept, {*marks, ("id", type_, kept.task.id)})
         return kept
 
-    def _marks(self, exchange: Exchange, passed: Passed, compiled: Any, body: Any) -> frozenset[Mark]:
+    def _marks(self, exchange: Exchange, passed: Passed, compiled: Compiled, body: Any) -> frozenset[Mark]:
         """What a submit that came to nothing has in common with one that is accepted later."""
         marks: set[Mark] = {("token", passed.token)} if passed.token else set()
         if compiled.role == "submit" and not passed.callback:
             key = dict(pairs_of(passed.headers)).get(self.inspector.spec.auth.header, "")
             digest = hashlib.sha256(f"{key}\n{compiled.id}\n".encode() + passed.body).hexdigest()
             marks.add(("body", digest))
-            if body is not MISSING and (external_id := compiled.submission.external_id(body)):
+            if external_id := _external_id(compiled, body):
                 marks.add(("external", compiled.task_type.name, self._scrubber.text(external_id)))
         return frozenset(marks)
 
-    def _note_external_id(self, type_: str, compiled: Any, body: Any) -> None:
-        external_id = compiled.submission.external_id(body) if body is not MISSING else None
-        if external_id and len(self._used) < _OPEN_MAX * 10:
-            self._used.add((type_, external_id))
+    def _note_external_id(self, type_: str, compiled: Compiled, body: Any) -> None:
+        external_id = _external_id(compiled, body)
+        used = self._used.setdefault(type_, set())
+        if external_id and len(used) < _USED_MAX:
+            used.add(external_id)
 
     def _later(self, marks: frozenset[Mark], exchange: Exchange) -> Kept:
         if marks:
@@ -328,7 +194,7 @@ class Recorder:
             before = len(each.kept.exchanges)
             each.kept.exchanges = [one for one in each.kept.exchanges if one.number != each.exchange.number]
             if len(each.kept.exchanges) < before:
-                self._add(kept, self._scrubbed_again(each.exchange))
+                self._add(kept, self._notes.again(each.exchange))
                 self._write(each.kept)
 
     # What is written, and told
@@ -388,13 +254,19 @@ class Recorder:
         where = f"{kept.name}.json #{exchange.number}"
         if exchange.lost:
             who = "client" if exchange.lost in ("left", "too-large") or exchange.kind == "callback" else "service"
-            self._tell(self.shown(f"{who}: {what}: {exchange.lost}: {exchange.why} ({where})"))
+            self._tell(self._notes.shown(f"{who}: {what}: {exchange.lost}: {exchange.why} ({where})"))
         for each in exchange.violations:
             warning = " (warning)" if each.warning else ""
             rule = f" [{each.rule}]" if each.rule else ""
             place = each.pointer or "body"
             self._tell(
-                self.shown(
+                self._notes.shown(
                     f"{each.who}{warning}: {what}: {place}: {each.came} came; {each.expected} expected{rule} ({where})"
                 )
             )
+
+
+def _external_id(compiled: Compiled, body: Any) -> str | None:
+    """The client's own id in the body of a submit."""
+    submission = compiled.submission
+    return submission.external_id(body) if submission is not None and body is not MISSING else None

@@ -155,7 +155,7 @@ def recorder_at(
         plan["public_url"] = "http://127.0.0.1:9"
     one = Served(a_run(folder, lines, clock, upstream=upstream, **plan))
     if public:
-        one.run.app.public_url = one.base_url
+        one.run.app.addresses.public_url = one.base_url
     try:
         yield one
     finally:

@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
+from contracts.recording.addresses import replaced
 from contracts.recording.forwarding import passed_on, target_of, unpacked
-from contracts.recording.proxy import Message, replaced
+from contracts.recording.proxy import Message
 from contracts.recording.recorded import read_recording
 from tests.recording.support import HEADERS, Clock, a_run, bench
 from tests.support import MINIMAL, OMNI
@@ -251,10 +252,10 @@ async def test_with_one_the_service_is_told_an_address_of_the_recorder_s_and_not
 def test_a_callback_address_is_replaced_at_its_place_alone() -> None:
     body = b'{"a": {"callback_url": "u"}, "callback_url": "u"}'
     value = json.loads(body)
-    new = replaced(body, value, "$request.body#/callback_url", "u", "v")
+    new = replaced(body, value, "$request.body#/callback_url", "v")
     assert new == b'{"a": {"callback_url": "u"}, "callback_url": "v"}'
     odd = b'{"callback_\\u0075rl": "u", "b": 1}'
-    assert json.loads(replaced(odd, json.loads(odd), "$request.body#/callback_url", "u", "v")) == {
+    assert json.loads(replaced(odd, json.loads(odd), "$request.body#/callback_url", "v")) == {
         "callback_url": "v",
         "b": 1,
     }

@@ -198,6 +198,14 @@ async def test_an_external_id_that_is_used_twice_is_the_client_s(tmp_path: Path)
     assert any("/external_task_id" in line and "[R15]" in line for line in one.lines)
 
 
+async def test_words_that_are_not_the_spec_s_are_still_its_problem(tmp_path: Path) -> None:
+    async with bench(tmp_path, replying({"code": 1302, "message": "Slow down please", "request_id": "r"}, 429)) as one:
+        await one.submit()
+    refusal = one.recording("without-task").exchanges[0].refusal
+    assert refusal is not None
+    assert (refusal.problem, refusal.other_words) == ("rate-limited", True)
+
+
 async def test_the_profile_says_how_much_is_enforced(tmp_path: Path) -> None:
     async with bench(tmp_path, replying(SUCCESS), profile="page") as one:
         await one.http.post(OMNI, json={"prompt": "p", "sound": "on"})

@@ -154,6 +154,21 @@ def test_a_refusal_has_its_message_and_its_status_where_they_are_its_own(tell: T
     assert tell(refused, SUBMIT)["submit"] == [{"problem": "invalid-value", "message": "the moon", "status": 422}]
 
 
+def test_other_words_than_the_spec_s_are_not_told(tell: Tell) -> None:
+    refused = exchange("submit", -1, 429, refusal=Refusal("rate-limited", other_words=True))
+    assert "the words of refusals" in tell(refused, SUBMIT)["about"]
+
+
+async def test_a_submit_that_was_carried_out_though_its_reply_was_lost_is_told_as_that(tmp_path: Path) -> None:
+    async with bench(tmp_path, scenario="accepted-but-reply-lost") as one:
+        assert (await one.submit(external_task_id="mine")).status_code == 502
+        await one.wait("2s")
+        assert await one.status("mine") == "submitted"
+    source = one.scenario()
+    assert [set(step) for step in source["submit"]] == [{"fault"}]
+    assert "without-task" not in one.recordings()
+
+
 @pytest.mark.parametrize(
     ("loss", "fault"),
     [
