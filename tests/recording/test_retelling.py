@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from contracts.recording.pacing import Sight, moments_of
-from contracts.recording.recorded import Exchange, Recording, Refusal, Reply, Request, TaskTold, Told
+from contracts.recording.recorded import Body, Breach, Exchange, Recording, Refusal, Reply, Request, TaskTold, Told
 from contracts.recording.retelling import retold, scenario_bytes
 from mock_server.program import Program
 from mock_server.resources import resource
@@ -141,8 +141,6 @@ def test_the_same_one_after_the_other_is_said_once(tell: Tell) -> None:
 
 
 def test_a_submit_that_breaks_a_rule_is_no_attempt(tell: Tell) -> None:
-    from contracts.recording.recorded import Breach
-
     wrong = exchange(
         "submit", -1, 400, refusal=Refusal("invalid-value", "m"), violations=(Breach("client", "/a", "1", "2"),)
     )
@@ -186,6 +184,53 @@ def test_a_lost_submit_is_told_as_not_carried_out_and_that_nobody_knows(tell: Te
 
 def test_a_client_that_did_not_wait_makes_the_answer_late(tell: Tell) -> None:
     assert tell(SUBMIT, exchange("query", 2, None, lost="left", took_ms=3_000))["query"] == [{"latency": "3250ms"}]
+
+
+@pytest.mark.parametrize(
+    ("odd", "step"),
+    [
+        (exchange("query", 2), {"fault": "empty-body"}),
+        (
+            exchange("query", 2, body=Body("text", "<p>", 3), headers={"content-type": "text/html"}),
+            {"fault": "html-page"},
+        ),
+        (exchange("query", 2, body=Body("text", "what?", 5)), {"fault": {"other-body": "what?"}}),
+        (
+            exchange("query", 2, body=Body("text", "{", 1), lost="cut"),
+            {"fault": {"truncated-body": {"after-bytes": 1}}},
+        ),
+        (exchange("query", 2, body=Body("text", "{", 1), lost="reset"), {"fault": {"reset": "inside"}}),
+        (
+            exchange("query", 2, 404, body=Body("json", {"a": 1}, 9)),
+            {"fault": {"http-error": {"status": 404, "body": '{"a":1}'}}},
+        ),
+    ],
+)
+def test_odd_replies_are_told_as_faults(tell: Tell, odd: Exchange, step: dict[str, Any]) -> None:
+    assert tell(SUBMIT, odd)["query"] == [step]
+
+
+@pytest.mark.parametrize(
+    ("odd", "words"),
+    [
+        (exchange("query", 2, body=Body("json", {"a": 1}, 9)), "said nothing of the task"),
+        (exchange("query", 2, 404, body=Body("text", "x" * 5_000, 5_000)), "long bodies, which end early"),
+        (exchange("query", 2, 413, lost="too-large"), "did not pass on"),
+        (exchange("query", 2, None, lost="tls"), "connections that could not be opened"),
+        (
+            poll(9, "submitted", violations=(Breach("service", "/a", "1", "2"),)),
+            "where replies do not fit the spec (1 times",
+        ),
+    ],
+)
+def test_what_could_not_be_expressed_is_said(tell: Tell, odd: Exchange, words: str) -> None:
+    assert words in tell(SUBMIT, odd)["about"]
+
+
+def test_a_submit_that_shows_another_status_is_said(tell: Tell) -> None:
+    source = tell(exchange("submit", 0, told=told("processing")))
+    assert "that the submit showed processing" in source["about"]
+    assert source["lifecycle"]["pace"] == {"submitted": "0ms"}
 
 
 def test_a_status_that_goes_back_is_a_stale_read(tell: Tell) -> None:

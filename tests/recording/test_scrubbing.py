@@ -5,6 +5,7 @@ import hashlib
 import html
 import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -195,3 +196,28 @@ def test_more_keys_than_are_kept_do_not_hide_those_in_use() -> None:
     for number in range(300):
         scrubber.learn([("authorization", f"Bearer key-number-{number}")])
     assert scrubber.text("key-number-299") == "[key]"
+
+
+def test_a_number_that_is_a_key_and_a_very_long_text_are_seen_to() -> None:
+    scrubber = Scrubber("authorization")
+    scrubber.learn([("authorization", "Bearer 123456789012")])
+    assert scrubber.value({"n": 123456789012, "m": 12, "b": True}) == {"n": "[key]", "m": 12, "b": True}
+    long = scrubber.value("a b " * 20_000)
+    assert long.endswith("… [80000 characters]")
+    assert len(long) < 2_000
+
+
+@pytest.mark.parametrize("key", ["schlüssel-0123", "clé secrète 42"])
+@pytest.mark.parametrize(
+    "written", [str, lambda key: json.dumps(key)[1:-1], quote, lambda key: quote(key.encode("latin-1"))]
+)
+def test_a_key_beyond_ascii_is_taken_out_too(key: str, written: Callable[[str], str]) -> None:
+    scrubber = Scrubber("authorization")
+    scrubber.learn([("authorization", f"Bearer {key}")])
+    assert scrubber.text(f"see {written(key)}.") == "see [key]."
+
+
+def test_what_puts_a_key_together_when_another_is_taken_out_is_taken_out_whole() -> None:
+    scrubber = Scrubber("authorization")
+    scrubber.learn([("authorization", "key]key]")])
+    assert "key]key]" not in scrubber.text("key]" * 50)
