@@ -12,6 +12,7 @@ LATER = {
     "replay": ("contracts.replay_command", "replay"),
     "cases": ("contracts.case_commands", "cases"),
     "explain": ("contracts.case_commands", "explain"),
+    "record": ("contracts.record_command", "record"),
     "verify": ("contracts.verify_command", "verify"),
     "selftest": ("contracts.selftest_command", "selftest"),
 }

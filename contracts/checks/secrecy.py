@@ -169,12 +169,12 @@ def _found(key: str, text: bytes) -> str:
     written = text.decode("latin-1")
     if Redactor([key]).text(written) != written:
         return "the key"
-    if any(form in text for form in _base64_forms(key.encode())):
+    if any(form in text for form in base64_forms(key.encode())):
         return "the key in Base64"
     return f"the last {_TAIL_CHARACTERS} characters of the key" if key[-_TAIL_CHARACTERS:].encode() in text else ""
 
 
-def _base64_forms(key: bytes) -> set[bytes]:
+def base64_forms(key: bytes) -> set[bytes]:
     """Return the key in Base64 as it is inside of something longer: at each of three places, without the ends."""
     forms = set()
     for lead in range(3):

@@ -82,7 +82,7 @@ class Judge:
         for error in errors[:_ERRORS_MAX]:
             place = join(tuple(error.instance_path))
             self._misfit(compiled, probe, answer, schema, kind, place, error.message, tuple(error.schema_path))
-        for place in _unknown_members(schema, value, ""):
+        for place in unknown_members(schema, value, ""):
             fact = self.facts.silent(compiled.operation, f"no such member is in the schema of the {kind}")
             title = f"a {kind} has the member {place}"
             self.found(f"{kind}-member", compiled, probe, title, answer, fact, what=_general(place))
@@ -120,7 +120,7 @@ class Judge:
         if answer.status != problem.status:
             title = f"{_told(event)} is refused with {answer.status}, not with {problem.status}"
             self.found("refusal-status", compiled, probe, title + self._other(answer, value), answer, fact, what=event)
-        elif value is not MISSING and (wrong := next(_differences(template, value, ""), "")):
+        elif value is not MISSING and (wrong := next(differences(template, value, ""), "")):
             title = f"{_told(event)} is refused in other words: {wrong}"
             self.found("refusal-body", compiled, probe, title + self._other(answer, value), answer, fact, what=event)
 
@@ -152,7 +152,7 @@ class Judge:
         for name, (problem, _) in self.facts.program.problems[self.facts.dialect.name].items():
             refusal = self.facts.dialect.problems.get(name, self.facts.dialect.otherwise)
             template = refusal.body if refusal is not None else self.facts.spec.problems[name].body
-            if problem.status == answer.status and not any(_differences(template, value, "")):
+            if problem.status == answer.status and not any(differences(template, value, "")):
                 return f" (as the spec's {name})"
         return ""
 
@@ -161,7 +161,7 @@ def _told(event: str) -> str:
     return f"what is {event}" if event.endswith(("missing", "unknown", "wrong", "malformed")) else f"a {event}"
 
 
-def _differences(template: Any, value: Any, place: str) -> Iterator[str]:
+def differences(template: Any, value: Any, place: str) -> Iterator[str]:
     """Say where a body is not as its template has it. Texts for people, and what is filled in, may be any."""
     if isinstance(template, Mapping):
         if any(name.startswith("$") for name in template):
@@ -173,7 +173,7 @@ def _differences(template: Any, value: Any, place: str) -> Iterator[str]:
             if name not in value:
                 yield f"{place}/{name} is missing"
             else:
-                yield from _differences(each, value[name], f"{place}/{name}")
+                yield from differences(each, value[name], f"{place}/{name}")
     elif isinstance(template, str):
         free = "$" in template or " " in template.strip() or not template.isascii()
         if not isinstance(value, str) or (not free and value != template):
@@ -182,13 +182,13 @@ def _differences(template: Any, value: Any, place: str) -> Iterator[str]:
         yield f"{place} is {shown(value)}, not {shown(template)}"
 
 
-def _unknown_members(schema: Any, value: Any, place: str) -> Iterator[str]:
+def unknown_members(schema: Any, value: Any, place: str) -> Iterator[str]:
     """Give the place of each member that no branch of the schema lists, where it lists any."""
     if isinstance(value, list):
         inner = [each["items"] for each in _parts(schema) if isinstance(each.get("items"), dict)]
         for index, item in enumerate(value):
             if inner:
-                yield from _unknown_members({"allOf": inner}, item, f"{place}/{index}")
+                yield from unknown_members({"allOf": inner}, item, f"{place}/{index}")
     elif isinstance(value, dict):
         known: dict[str, list[Any]] = {}
         for part in _parts(schema):
@@ -196,7 +196,7 @@ def _unknown_members(schema: Any, value: Any, place: str) -> Iterator[str]:
                 known.setdefault(name, []).append(each)
         for name, member in value.items():
             if name in known:
-                yield from _unknown_members({"allOf": known[name]}, member, f"{place}/{name}")
+                yield from unknown_members({"allOf": known[name]}, member, f"{place}/{name}")
             elif known:
                 yield f"{place}/{name}"
 
