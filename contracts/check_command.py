@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from contracts.baseline import Baseline
     from contracts.case import Case
     from contracts.drivers.base import Driver
+    from contracts.drivers.warp import Warp
     from contracts.report.model import Report
     from contracts.report.progress import PlainProgress
 
@@ -194,13 +195,18 @@ def driver_of(
     environment: Sequence[str],
     client_settings: Sequence[str],
     lanes: int,
+    warp: "Warp | None" = None,
 ) -> "Driver":
-    """Return the driver of a command; raise ValueError for options that do not fit."""
+    """Return the driver of a command, warped or not; raise ValueError for options that do not fit."""
     from contracts.drivers.exec import ExecDriver
+    from contracts.drivers.warp import WarpedDriver
     from contracts.drivers.worker import WorkerDriver
     from contracts.jobs import CAPABILITIES, USUAL_CAPABILITIES
     from mock_server.names import nearest
 
+    if warp is not None:
+        more = [*environment, *(f"{name}={value}" for name, value in warp.variables.items())]
+        return WarpedDriver(driver_of(command, worker, capabilities, more, client_settings, lanes), warp)
     for each in capabilities:
         if each not in CAPABILITIES:
             raise ValueError(f"--capability {each}: there is no such capability; {nearest(each, CAPABILITIES)}")

@@ -1,10 +1,18 @@
 """What the commands that run a client have in common: their options, what those say, and the command that replays."""
 
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from contracts.drivers.warp import Warp
+
+# A second of the client is a millisecond of ours then, which no machine keeps to.
+WARP_MAX = 1_000
 
 case_option = click.option(
     "--case", "globs", multiple=True, metavar="GLOB", help="Only these cases, such as RT-*; may be repeated."
@@ -29,6 +37,12 @@ report_option = click.option(
 )
 port_option = click.option(
     "--port", type=click.IntRange(0, 65_535), default=0, help="The port of the twin.  [default: a free one]"
+)
+warp_option = click.option(
+    "--warp",
+    type=click.FloatRange(1, WARP_MAX, min_open=True),
+    metavar="N",
+    help="Let the client's clock run N times as fast (Linux, with libfaketime).",
 )
 command_argument = click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="-- CMD...")
 
@@ -92,3 +106,18 @@ def client_settings_of(given: Sequence[str]) -> dict[str, float]:
         if not 0 < found[name] < 86_400:
             raise ValueError(f"--client-setting {each!r}: a number of seconds above 0 is expected")
     return found
+
+
+def warp_given(factor: float | None, command: Sequence[str], environment: Sequence[str]) -> "Warp | None":
+    """Return the warp of `--warp`, tried out, after telling what the user has to know; None where there is none.
+
+    Raise HarnessError where the clock of this command cannot be made fast.
+    """
+    if factor is None:
+        return None
+    from contracts.drivers.warp import warp_of
+
+    warp = warp_of(factor, command, {**os.environ, **variables_of(environment)})
+    for notice in warp.notices:
+        click.echo(f"{click.style('note:', fg='yellow')} {notice}", err=True)
+    return warp

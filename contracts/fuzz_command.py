@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from contracts.check_command import driver_of
+from contracts.command_options import warp_given, warp_option
 from contracts.kit import elsewhere, need_kit
 from mock_server.options import Duration, fail, one_line_errors, profile_option, spec_option
 
@@ -53,6 +54,7 @@ _FOLDER = Path(".omnimock/fuzz")
     metavar="NAME",
     help="What the client can do; may be repeated.  [default: polling images, or what a worker says]",
 )
+@warp_option
 @profile_option
 @spec_option
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="-- CMD...")
@@ -66,6 +68,7 @@ def fuzz(
     folder: Path,
     environment: Sequence[str],
     capabilities: Sequence[str],
+    warp: float | None,
     profile: str | None,
     spec: Path | None,
 ) -> None:
@@ -85,13 +88,14 @@ def fuzz(
         from contracts.interrupts import run_unless_interrupted
 
         names = chosen_invariants(invariants)
-        driver = driver_of(command, worker, capabilities, environment, (), _LANES)
         corpus = [each.behaviour for each in read_corpus(folder)]
         options = Options(seconds=for_ms / 1000, examples=examples, seed=seed, invariants=names, corpus=corpus)
         budget, kept = Budget(options.seconds, examples), Progress()
         interrupted = False
         try:
             check_command(command)
+            warped = warp_given(warp, command, environment)
+            driver = driver_of(command, worker, capabilities, environment, (), _LANES, warped)
             with elsewhere():
                 run_unless_interrupted(_fuzz(driver, options, budget, kept, profile=profile, spec=spec))
         except HarnessError as error:
@@ -101,7 +105,7 @@ def fuzz(
         outcome = kept.outcome
         if outcome is None:
             fail("interrupted: the client was ended, and nothing had been searched")
-        replay = replay_words(worker, capabilities, environment, profile, spec)
+        replay = replay_words(worker, capabilities, environment, profile, spec, warp)
         for found in outcome.found.values():
             click.echo(_told(found, outcome, folder, command, replay, worker=worker))
         for found in outcome.intermittent.values():
@@ -145,9 +149,11 @@ def replay_words(
     environment: Sequence[str],
     profile: str | None,
     spec: Path | None,
+    warp: float | None = None,
 ) -> list[str]:
     """Return the options of `omnimock replay`. A variable that is not filled in by us may be a secret."""
-    words = ["--worker"] * worker + [f"--capability={each}" for each in capabilities]
+    words = ["--worker"] * worker + ([f"--warp={warp:g}"] if warp is not None else [])
+    words += [f"--capability={each}" for each in capabilities]
     for each in environment:
         name, _, value = each.partition("=")
         words.append(f"--env={each}" if re.search(r"\{(base_url|api_key)\}", value) else f"--env={name}=…")

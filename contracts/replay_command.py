@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from contracts.check_command import driver_of
+from contracts.command_options import warp_given, warp_option
 from contracts.kit import need_kit
 from mock_server.options import fail, one_line_errors, profile_option, spec_option
 
@@ -27,6 +28,7 @@ from mock_server.options import fail, one_line_errors, profile_option, spec_opti
     metavar="NAME",
     help="What the client can do; may be repeated.  [default: what the finding needs, or what a worker says]",
 )
+@warp_option
 @profile_option
 @spec_option
 @click.argument("file", type=click.Path(path_type=Path))
@@ -37,6 +39,7 @@ def replay(
     worker: bool,
     environment: Sequence[str],
     capabilities: Sequence[str],
+    warp: float | None,
     profile: str | None,
     spec: Path | None,
 ) -> None:
@@ -58,9 +61,12 @@ def replay(
 
         kept = read_kept(file)
         able = capabilities or ([] if worker else sorted(CAPABILITIES))
-        driver = driver_of(command, worker, able, environment, (), 1)
+        if warp is not None and kept.callbacks:
+            raise ValueError(f"{file} is about callbacks, of which none are told under --warp: leave --warp out")
         try:
             check_command(command)
+            warped = warp_given(warp, command, environment)
+            driver = driver_of(command, worker, able, environment, (), 1, warped)
             found = run_unless_interrupted(replay_driver(kept, driver, profile=profile, spec=spec))
         except HarnessError as error:
             fail(str(error))
