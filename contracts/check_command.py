@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from contracts.command_options import (
+    capability_option,
     case_option,
     client_setting_option,
-    client_settings_of,
     command_argument,
     coverage_option,
+    driver_of,
     env_option,
     port_option,
     replay_of,
     report_option,
     strict_option,
-    variables_of,
+    worker_option,
 )
 from mock_server.options import fail, one_line_errors, profile_option, scenarios_option, spec_option
 
@@ -36,7 +37,7 @@ _LANES = 8
 
 
 @click.command(context_settings={"ignore_unknown_options": False})
-@click.option("--worker", is_flag=True, help="CMD takes many jobs as JSON lines, in place of being started for each.")
+@worker_option
 @case_option
 @click.option(
     "--level",
@@ -46,13 +47,7 @@ _LANES = 8
     help="Only cases of this level and above.",
 )
 @strict_option
-@click.option(
-    "--capability",
-    "capabilities",
-    multiple=True,
-    metavar="NAME",
-    help="What the client can do; may be repeated.  [default: polling images, or what a worker says]",
-)
+@capability_option
 @click.option("--baseline", "baseline_file", type=click.Path(path_type=Path), help="Known failures (YAML).")
 @click.option("--baseline-update", is_flag=True, help="Write what fails into the baseline, and take out what passes.")
 @env_option
@@ -192,44 +187,6 @@ async def _examine(
         progress.started(len(cases))
         plan = Plan(cases=cases, baseline=baseline, strict=strict, lanes=lanes, replay=replay)
         return await run_cases(LiveStage(one, driver, declared), client, plan, progress.case_done)
-
-
-def driver_of(
-    command: Sequence[str],
-    worker: bool,
-    capabilities: Sequence[str],
-    environment: Sequence[str],
-    client_settings: Sequence[str],
-    lanes: int,
-) -> "Driver":
-    """Return the driver of a command; raise ValueError for options that do not fit."""
-    from contracts.drivers.exec import ExecDriver
-    from contracts.drivers.worker import WorkerDriver
-    from contracts.jobs import CAPABILITIES, USUAL_CAPABILITIES
-    from mock_server.names import nearest
-
-    for each in capabilities:
-        if each not in CAPABILITIES:
-            raise ValueError(f"--capability {each}: there is no such capability; {nearest(each, CAPABILITIES)}")
-    variables, settings = variables_of(environment), client_settings_of(client_settings)
-    if worker:
-        for name, value in variables.items():
-            if "{base_url}" in value or "{api_key}" in value:
-                raise ValueError(
-                    f"--env {name}={value}: a worker is told address and key with each job; leave --worker out, "
-                    "or have the client take them from the job"
-                )
-        return WorkerDriver(
-            command, lanes=lanes, environment=variables, settings=settings, capabilities=frozenset(capabilities)
-        )
-    if "callback-relay" in capabilities:
-        raise ValueError("--capability callback-relay: callbacks are relayed to workers only (--worker)")
-    return ExecDriver(
-        command,
-        capabilities=frozenset(capabilities) or USUAL_CAPABILITIES,
-        settings=settings,
-        environment=variables,
-    )
 
 
 def _baseline(path: Path | None, cases: "Sequence[Case]", today: datetime.date, *, update: bool) -> "Baseline":

@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from contracts.check_command import driver_of
-from contracts.command_options import coverage_option
+from contracts.command_options import (
+    capability_option,
+    client_setting_option,
+    command_argument,
+    coverage_option,
+    driver_of,
+    env_option,
+    warp_given,
+    warp_option,
+    worker_option,
+)
 from contracts.kit import elsewhere, need_kit
 from mock_server.options import Duration, fail, one_line_errors, profile_option, spec_option
 
@@ -20,13 +29,11 @@ if TYPE_CHECKING:
     from contracts.fuzz.progress import Progress
     from contracts.fuzz.search import Budget
 
-# As many sessions side by side as a batch of the search has.
-_LANES = 24
 _FOLDER = Path(".omnimock/fuzz")
 
 
 @click.command(context_settings={"ignore_unknown_options": False})
-@click.option("--worker", is_flag=True, help="CMD takes many jobs as JSON lines, in place of being started for each.")
+@worker_option
 @click.option("--for", "for_ms", type=Duration(), default="60s", show_default=True, help="How long to search.")
 @click.option("--examples", type=click.IntRange(1), help="Search no further than so many sessions.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="What behaviours are drawn from.")
@@ -40,27 +47,17 @@ _FOLDER = Path(".omnimock/fuzz")
     show_default=True,
     help="Where findings are kept; those that are there are played first.",
 )
-@click.option(
-    "--env",
-    "environment",
-    multiple=True,
-    metavar="NAME={base_url}",
-    help="Set this variable for the client; {base_url} and {api_key} are filled in. May be repeated.",
-)
-@click.option(
-    "--capability",
-    "capabilities",
-    multiple=True,
-    metavar="NAME",
-    help="What the client can do; may be repeated.  [default: polling images, or what a worker says]",
-)
+@env_option
+@client_setting_option
+@capability_option
 @click.option(
     "--report", "report_folder", type=click.Path(path_type=Path), metavar="DIR", help="Write coverage.json and fuzz.md."
 )
 @coverage_option
+@warp_option
 @profile_option
 @spec_option
-@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="-- CMD...")
+@command_argument
 def fuzz(
     command: tuple[str, ...],
     worker: bool,
@@ -70,9 +67,11 @@ def fuzz(
     invariants: Sequence[str],
     folder: Path,
     environment: Sequence[str],
+    client_settings: Sequence[str],
     capabilities: Sequence[str],
     report_folder: Path | None,
     whole_coverage: bool,
+    warp: float | None,
     profile: str | None,
     spec: Path | None,
 ) -> None:
@@ -88,7 +87,7 @@ def fuzz(
         from contracts.drivers.child import check_command
         from contracts.fuzz.found import read_corpus
         from contracts.fuzz.fuzz_report import Searched, check_report_folder, tell
-        from contracts.fuzz.fuzzing import Options, chosen_invariants
+        from contracts.fuzz.fuzzing import EXEC_WIDTH, WIDTH, Options, chosen_invariants
         from contracts.fuzz.progress import Progress
         from contracts.fuzz.search import Budget
         from contracts.fuzz.telling import summary, told
@@ -97,14 +96,22 @@ def fuzz(
 
         check_report_folder(report_folder)
         names = chosen_invariants(invariants)
-        driver = driver_of(command, worker, capabilities, environment, (), _LANES)
         corpus = [each.behaviour for each in read_corpus(folder)]
-        options = Options(seconds=for_ms / 1000, examples=examples, seed=seed, invariants=names, corpus=corpus)
+        options = Options(
+            seconds=for_ms / 1000,
+            examples=examples,
+            seed=seed,
+            invariants=names,
+            corpus=corpus,
+            width=WIDTH if worker else EXEC_WIDTH,
+        )
         console = make_console()
         budget, progress = Budget(options.seconds, examples), Progress(make_console(sys.stderr))
         interrupted = False
         try:
             check_command(command)
+            warped = warp_given(warp, command, environment)
+            driver = driver_of(command, worker, capabilities, environment, client_settings, options.width, warped)
             with elsewhere(), progress:
                 run_unless_interrupted(_fuzz(driver, options, budget, progress, profile=profile, spec=spec))
         except HarnessError as error:
@@ -114,7 +121,7 @@ def fuzz(
         outcome = progress.outcome
         if outcome is None:
             fail("interrupted: the client was ended, and nothing had been searched")
-        replay = replay_words(worker, capabilities, environment, profile, spec)
+        replay = replay_words(worker, capabilities, environment, client_settings, profile, spec, warp)
         for found in outcome.all_found:
             click.echo(told(found, folder, command, replay, worker=worker))
         line = summary(outcome, budget, interrupted=interrupted)
@@ -139,7 +146,7 @@ async def _fuzz(
     from contracts.fuzz.fuzzing import fuzz_live
     from contracts.playing import LiveStage
 
-    async with Arena(lanes=_LANES, profile=profile, spec=spec) as arena, contextlib.AsyncExitStack() as stack:
+    async with Arena(lanes=options.width, profile=profile, spec=spec) as arena, contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(driver.close)
         declared = await driver.start()
         progress.universe = universe_of(arena.twin.program)
@@ -150,11 +157,15 @@ def replay_words(
     worker: bool,
     capabilities: Sequence[str],
     environment: Sequence[str],
+    client_settings: Sequence[str],
     profile: str | None,
     spec: Path | None,
+    warp: float | None = None,
 ) -> list[str]:
     """Return the options of `omnimock replay`. A variable that is not filled in by us may be a secret."""
-    words = ["--worker"] * worker + [f"--capability={each}" for each in capabilities]
+    words = ["--worker"] * worker + ([f"--warp={warp:g}"] if warp is not None else [])
+    words += [f"--capability={each}" for each in capabilities]
+    words += [f"--client-setting={each}" for each in client_settings]
     for each in environment:
         name, _, value = each.partition("=")
         words.append(f"--env={each}" if re.search(r"\{(base_url|api_key)\}", value) else f"--env={name}=…")

@@ -64,7 +64,7 @@ class _Playing:
         wire = arena.watch(self.lane)
         accepted_before = self.lane.tls_listener.accepted
         posted_before = arena.post.count
-        fills = fills_of(self.key, arena.stranger.origin, arena.video_stranger.origin)
+        fills = fills_of(self.key, arena.stranger.origin, arena.video_stranger.origin, play)
         scenario = arena.twin.catalogue.define(scenario_source(play.scenario, fills))
         world.arm(scenario, None, anew=False)
         if scenario.callbacks.signed:

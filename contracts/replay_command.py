@@ -6,37 +6,38 @@ from pathlib import Path
 
 import click
 
-from contracts.check_command import driver_of
+from contracts.command_options import (
+    capability_option,
+    client_setting_option,
+    command_argument,
+    driver_of,
+    env_option,
+    warp_given,
+    warp_option,
+    worker_option,
+)
 from contracts.kit import need_kit
 from mock_server.options import fail, one_line_errors, profile_option, spec_option
 
 
 @click.command(context_settings={"ignore_unknown_options": False})
-@click.option("--worker", is_flag=True, help="CMD takes many jobs as JSON lines, in place of being started for each.")
-@click.option(
-    "--env",
-    "environment",
-    multiple=True,
-    metavar="NAME={base_url}",
-    help="Set this variable for the client; {base_url} and {api_key} are filled in. May be repeated.",
-)
-@click.option(
-    "--capability",
-    "capabilities",
-    multiple=True,
-    metavar="NAME",
-    help="What the client can do; may be repeated.  [default: what the finding needs, or what a worker says]",
-)
+@worker_option
+@env_option
+@client_setting_option
+@capability_option
+@warp_option
 @profile_option
 @spec_option
 @click.argument("file", type=click.Path(path_type=Path))
-@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="-- CMD...")
+@command_argument
 def replay(
     file: Path,
     command: tuple[str, ...],
     worker: bool,
     environment: Sequence[str],
+    client_settings: Sequence[str],
     capabilities: Sequence[str],
+    warp: float | None,
     profile: str | None,
     spec: Path | None,
 ) -> None:
@@ -58,9 +59,12 @@ def replay(
 
         kept = read_kept(file)
         able = capabilities or ([] if worker else sorted(CAPABILITIES))
-        driver = driver_of(command, worker, able, environment, (), PLAYS)
+        if warp is not None and kept.callbacks:
+            raise ValueError(f"{file} is about callbacks, of which none are told under --warp: leave --warp out")
         try:
             check_command(command)
+            warped = warp_given(warp, command, environment)
+            driver = driver_of(command, worker, able, environment, client_settings, PLAYS, warped)
             found = run_unless_interrupted(replay_driver(kept, driver, profile=profile, spec=spec))
         except HarnessError as error:
             fail(str(error))

@@ -56,17 +56,24 @@ def tag_of(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:12]
 
 
-def fills_of(key: str, stranger: str, video_stranger: str) -> dict[str, str]:
-    """Return what scenarios and requests of the catalogue name with `$`; the strangers are origins."""
+def fills_of(key: str, stranger: str, video_stranger: str, play: Play | None = None) -> dict[str, str]:
+    """Return what scenarios and requests of the catalogue name with `$`; the strangers are origins.
+
+    A million characters are made only where the play names them: a search has a hundred sessions a second.
+    """
     tag = tag_of(key)
-    return {
+    fills = {
         "elsewhere": f"{stranger}/{tag}/moved",
         "elsewhere-video": f"{video_stranger}/{tag}/video.mp4",
         "callback-elsewhere": f"{stranger}/{tag}/callback",
-        "long-text": long_text(tag),
         "hostile-text": hostile_text(tag),
         "tag": tag,
     }
+    if play is None or b"long-text" in msgspec.json.encode(
+        (play.scenario, play.virtual_scenario, play.request, play.jobs)
+    ):
+        fills["long-text"] = long_text(tag)
+    return fills
 
 
 def hostile_text(tag: str) -> str:

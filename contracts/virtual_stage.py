@@ -86,7 +86,7 @@ class _Playing:
     def run(self) -> Session:
         play, declared, key = self.play, self.stage.declared, self.key
         world = self.twin.world(key)
-        fills = fills_of(key, _STRANGER, _VIDEO_STRANGER)
+        fills = fills_of(key, _STRANGER, _VIDEO_STRANGER, play)
         scenario = self.twin.twin.catalogue.define(scenario_source(play.virtual_scenario or play.scenario, fills))
         world.arm(scenario, None, anew=False)
         wishes = play.settings if play.virtual_settings is None else play.virtual_settings

@@ -11,8 +11,10 @@ import click
 
 from mock_server.names import nearest
 
-# Set by the driver protocol for clients under test: no settings of the server, and none to complain about.
-_OTHER_VARIABLES = frozenset(("OMNIMOCK_BASE_URL", "OMNIMOCK_API_KEY", "OMNIMOCK_JOB"))
+# Set for clients under test, or for the examiner: no settings of the server, and none to complain about.
+_OTHER_VARIABLES = frozenset(
+    ("OMNIMOCK_BASE_URL", "OMNIMOCK_API_KEY", "OMNIMOCK_JOB", "OMNIMOCK_WARP", "OMNIMOCK_LIBFAKETIME")
+)
 
 
 def defaults_from_project(folder: Path, serve: click.Command) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def check_command(command: Sequence[str]) -> None:
 def end_marked(mark: str) -> None:
     """End whatever carries a mark in its environment, where the system tells (Linux)."""
     for _ in range(_ROUNDS_MAX):
-        found = _marked(f"{MARK}={mark}".encode())
+        found = pids_with(f"{MARK}={mark}".encode())
         if not found:
             return
         for pid in found:
@@ -140,7 +140,8 @@ def end_marked(mark: str) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
-def _marked(entry: bytes) -> list[int]:
+def pids_with(entry: bytes) -> list[int]:
+    """Return those that have `NAME=value` in their environment, where the system tells (Linux)."""
     found = []
     for folder in _PROC.glob("[1-9]*"):
         # One that belongs to somebody else, or has just ended, tells nothing.

@@ -6,6 +6,7 @@ Hypothesis runs in threads of its own and waits there for the sessions, which ar
 import asyncio
 import concurrent.futures
 import itertools
+import os
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 
@@ -29,6 +30,8 @@ VIRTUAL = {"poll_interval_seconds": 0.4, "request_timeout_seconds": 6.0, "deadli
 _DRAWN_INTERVAL_SECONDS = QUICK["poll_interval_seconds"]
 # As many sessions side by side as a small machine carries: they wait more than they work.
 WIDTH = 24
+# A program that is started for each session works far more.
+EXEC_WIDTH = max(2, os.cpu_count() or 2)
 # More than are ever played at once.
 _NUMBERS = 1_000
 # A session that has not ended then is broken off, whatever the client declared.
@@ -57,8 +60,8 @@ def chosen_invariants(globs: Sequence[str]) -> list[str]:
 
 
 def settings_for(stage: Stage, options: Options) -> dict[str, float]:
-    """Return what jobs are asked to spend."""
-    return dict(options.settings or (VIRTUAL if stage.virtual else QUICK))
+    """Return what jobs are asked to spend; what the client declared that it spends anyway comes first."""
+    return {**(options.settings or (VIRTUAL if stage.virtual else QUICK)), **stage.declared.settings}
 
 
 def search_for(

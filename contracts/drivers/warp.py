@@ -1,0 +1,176 @@
+"""A driver whose client has a fast clock: it lives N seconds in each of ours, and waits of seconds pass in a moment.
+
+    ours      a job asks for a poll each 0.02 s  ──× N──▶  2 s      the client's, N = 100
+              a poll each 0.02 s                 ◀──÷ N──  2 s      that it declares
+
+Seconds are translated at this border, and nowhere else: sessions, invariants and limits go on in ours.
+
+The client's calendar runs away from ours as well: after a minute at N = 100 it is more than an hour and a half ahead.
+So it would have to refuse a signed callback as stale, and be right; therefore no callbacks are told here at all.
+"""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from contracts.drivers.base import Declared, Driver, Ending, HarnessError, now
+from contracts.drivers.child import pids_with
+from contracts.drivers.preload import check_preloads, find_library, has_loaded, left_over, warps
+from contracts.jobs import WISHES, Job
+
+# What a client needs its own clock for: a signature is of a moment.
+WITHOUT = frozenset(("callbacks", "callback-relay"))
+# The variable by which our programs under the library are found.
+_MARK = "OMNIMOCK_WARP"
+_LOOK_SECONDS = 0.02
+# A program loads its libraries before anything else: one that ran for so long, and has not, does not; and what starts a
+# client has become the client by then.
+_LOADED_SECONDS_MIN, _LOADED_SECONDS_MAX = 0.15, 1.0
+
+
+class Warp(msgspec.Struct, frozen=True):
+    """How fast the client's clock runs, and what the client has to be started with.
+
+    `threads` says whether waits of threads that have a time limit are fast, too. Where they are not, they never end.
+    """
+
+    factor: float
+    library: str
+    variables: Mapping[str, str]
+    threads: bool = True
+
+    @property
+    def notices(self) -> list[str]:
+        """What the user has to know."""
+        told = ["no callbacks are told under --warp: a fast calendar takes each signature for a stale one"]
+        if not self.threads:
+            told.append(
+                f"under {self.library} a thread that waits with a time limit waits for ever "
+                "(Python's threading.Event().wait(5), say; not asyncio, sleep or sockets): a newer libfaketime may not"
+            )
+        return told
+
+
+def warp_of(factor: float, command: Sequence[str], environment: Mapping[str, str]) -> Warp:
+    """Return a warp for a command, tried out; `environment` is what the client would have without it.
+
+    Raise HarnessError where the clock of this command cannot be made fast.
+    """
+    library = find_library(environment)
+    check_preloads(command, library)
+    variables = variables_of(factor, str(library), environment)
+    return Warp(factor, str(library), variables, warps(library, factor, variables))
+
+
+def variables_of(factor: float, library: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that make a clock fast; what is loaded already stays so."""
+    loaded = environment.get("LD_PRELOAD", "")
+    return {
+        "LD_PRELOAD": f"{library}:{loaded}" if loaded else library,
+        "FAKETIME": f"+0 x{factor:g}",
+        # All that a client starts has the client's time, not one that begins anew: a shell asks `date`.
+        "FAKETIME_DONT_RESET": "1",
+        # Dates of files are true: a cache that is told by them would be stale each time.
+        "NO_FAKE_STAT": "1",
+        _MARK: secrets.token_hex(8),
+    }
+
+
+class WarpedDriver:
+    """Drives a client that lives fast, through the driver of its kind, which was given the variables of the warp."""
+
+    def __init__(self, driver: Driver, warp: Warp) -> None:
+        self.kind = driver.kind
+        self._driver, self._warp = driver, warp
+        self._left_before = left_over()
+        self._looking: asyncio.Future[bool] | None = None
+
+    async def start(self) -> Declared:
+        """Begin; raise HarnessError where the client cannot be driven, or runs without the library."""
+        declared = await self._driver.start()
+        if self.kind == "worker" and not self._loaded(self._running()):
+            raise self._untouched()
+        return translated(declared, self._warp.factor)
+
+    async def run(self, job: Job, limit_seconds: float) -> Ending:
+        """Ask a job of the client in its own seconds; the limit is in ours."""
+        asked = for_client(job, self._warp.factor)
+        looking = self._looking = self._looking or asyncio.ensure_future(self._look())
+        running = asyncio.ensure_future(self._driver.run(asked, limit_seconds))
+        either: set[asyncio.Future[Any]] = {running, looking}
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if looking.done() and not looking.result():
+                raise self._untouched()
+            return await running
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    async def relay(self, job: Job, headers: Mapping[str, str], body: bytes) -> int:
+        """Hand a callback to the client."""
+        return await self._driver.relay(job, headers, body)
+
+    def results(self, job: Job) -> int:
+        """Return how many results came for a job until now."""
+        return self._driver.results(job)
+
+    def printed(self, job: Job) -> bytes:
+        """Return what the client printed since a job ended, and forget the job."""
+        return self._driver.printed(job)
+
+    async def close(self) -> None:
+        """End whatever is left of the client, and take away what the library left of it."""
+        await self._driver.close()
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
+        for path in left_over() - self._left_before:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    async def _look(self) -> bool:
+        """Tell whether the client has the library, as soon as it has run for long enough to tell.
+
+        Not sooner: what starts it may have the library, and leave it out in the client.
+        """
+        since: dict[int, float] = {}
+        while True:
+            ages = {pid: now() - since.setdefault(pid, now()) for pid in self._running()}
+            if self._loaded(pid for pid, age in ages.items() if age > _LOADED_SECONDS_MIN):
+                return True
+            if any(age > _LOADED_SECONDS_MAX for age in ages.values()):
+                return False
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    def _loaded(self, pids: Iterable[int]) -> bool:
+        return any(has_loaded(pid, Path(self._warp.library)) for pid in pids)
+
+    def _running(self) -> list[int]:
+        return pids_with(f"{_MARK}={self._warp.variables[_MARK]}".encode())
+
+    def _untouched(self) -> HarnessError:
+        return HarnessError(
+            f"the client runs without {self._warp.library}, so that its clock is the true one: LD_PRELOAD had no "
+            "effect on it, or was taken away by what starts it; leave --warp out"
+        )
+
+
+def for_client(job: Job, factor: float) -> Job:
+    """Return a job whose wishes are in the client's seconds."""
+    wishes = {name: getattr(job.settings, name) * factor for name in WISHES}
+    return msgspec.structs.replace(job, settings=msgspec.structs.replace(job.settings, **wishes))
+
+
+def translated(declared: Declared, factor: float) -> Declared:
+    """Return what a client declares, its settings in our seconds, without what it cannot be asked under a warp."""
+    return msgspec.structs.replace(
+        declared,
+        capabilities=declared.capabilities - WITHOUT,
+        settings={name: value / factor for name, value in declared.settings.items()},
+    )
