@@ -5,6 +5,7 @@ A file is named after its scenario. A reference chooses one, and may fill in its
 The project's own files are read when they are first asked for, the user's at start, so that their slips are told then.
 """
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,12 @@ class ScenariosRefused(Exception):
         self.complaints = tuple(complaints)
 
 
+@functools.cache
+def _shipped() -> dict[str, Path]:
+    """The project's own files, by name: they stay as they are while a program runs."""
+    return {path.stem: path for path in sorted(resource("fixtures/scenarios").glob("*.yaml"))}
+
+
 class Catalogue:
     """Finds scenarios by reference."""
 
@@ -91,8 +98,7 @@ class Catalogue:
         What is not `tried` is read when it is first asked for; `complaints` says what is wrong with it.
         """
         self._spec, self.folder = spec, folder
-        shipped = resource("fixtures/scenarios")
-        self._paths = {path.stem: path for path in sorted(shipped.glob("*.yaml"))}
+        self._paths = dict(_shipped())
         self._own = files_in(folder) if folder is not None else {}
         self._paths |= self._own
         self._files: dict[str, ScenarioFile] = {}
