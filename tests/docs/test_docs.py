@@ -153,7 +153,8 @@ def test_links_between_pages_lead_somewhere(page: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"[a-z_]+\.py\b", (ROOT / "ARCHITECTURE.md").read_text()))))
 def test_the_architecture_names_files_that_are_there(name: str) -> None:
-    folders = ("mock_server", "mock_server/control", ".ci", "contracts", "contracts/report", "contracts/checks")
+    examiner = ("contracts", "contracts/report", "contracts/checks", "contracts/fuzz", "contracts/drivers")
+    folders = ("mock_server", "mock_server/control", ".ci", *examiner)
     assert any((ROOT / folder / name).exists() for folder in folders)
 
 
