@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from contracts.check_command import driver_of
-from contracts.command_options import warp_given, warp_option
+from contracts.command_options import client_setting_option, warp_given, warp_option
 from contracts.kit import elsewhere, need_kit
 from mock_server.options import Duration, fail, one_line_errors, profile_option, spec_option
 
@@ -54,6 +54,7 @@ _FOLDER = Path(".omnimock/fuzz")
     metavar="NAME",
     help="What the client can do; may be repeated.  [default: polling images, or what a worker says]",
 )
+@client_setting_option
 @warp_option
 @profile_option
 @spec_option
@@ -68,6 +69,7 @@ def fuzz(
     folder: Path,
     environment: Sequence[str],
     capabilities: Sequence[str],
+    client_settings: Sequence[str],
     warp: float | None,
     profile: str | None,
     spec: Path | None,
@@ -95,7 +97,7 @@ def fuzz(
         try:
             check_command(command)
             warped = warp_given(warp, command, environment)
-            driver = driver_of(command, worker, capabilities, environment, (), _LANES, warped)
+            driver = driver_of(command, worker, capabilities, environment, client_settings, _LANES, warped)
             with elsewhere():
                 run_unless_interrupted(_fuzz(driver, options, budget, kept, profile=profile, spec=spec))
         except HarnessError as error:
@@ -105,7 +107,7 @@ def fuzz(
         outcome = kept.outcome
         if outcome is None:
             fail("interrupted: the client was ended, and nothing had been searched")
-        replay = replay_words(worker, capabilities, environment, profile, spec, warp)
+        replay = replay_words(worker, capabilities, environment, profile, spec, client_settings, warp)
         for found in outcome.found.values():
             click.echo(_told(found, outcome, folder, command, replay, worker=worker))
         for found in outcome.intermittent.values():
@@ -149,11 +151,13 @@ def replay_words(
     environment: Sequence[str],
     profile: str | None,
     spec: Path | None,
+    client_settings: Sequence[str] = (),
     warp: float | None = None,
 ) -> list[str]:
     """Return the options of `omnimock replay`. A variable that is not filled in by us may be a secret."""
     words = ["--worker"] * worker + ([f"--warp={warp:g}"] if warp is not None else [])
     words += [f"--capability={each}" for each in capabilities]
+    words += [f"--client-setting={each}" for each in client_settings]
     for each in environment:
         name, _, value = each.partition("=")
         words.append(f"--env={each}" if re.search(r"\{(base_url|api_key)\}", value) else f"--env={name}=…")

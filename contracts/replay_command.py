@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from contracts.check_command import driver_of
-from contracts.command_options import warp_given, warp_option
+from contracts.command_options import client_setting_option, warp_given, warp_option
 from contracts.kit import need_kit
 from mock_server.options import fail, one_line_errors, profile_option, spec_option
 
@@ -28,6 +28,7 @@ from mock_server.options import fail, one_line_errors, profile_option, spec_opti
     metavar="NAME",
     help="What the client can do; may be repeated.  [default: what the finding needs, or what a worker says]",
 )
+@client_setting_option
 @warp_option
 @profile_option
 @spec_option
@@ -39,6 +40,7 @@ def replay(
     worker: bool,
     environment: Sequence[str],
     capabilities: Sequence[str],
+    client_settings: Sequence[str],
     warp: float | None,
     profile: str | None,
     spec: Path | None,
@@ -66,7 +68,7 @@ def replay(
         try:
             check_command(command)
             warped = warp_given(warp, command, environment)
-            driver = driver_of(command, worker, able, environment, (), 1, warped)
+            driver = driver_of(command, worker, able, environment, client_settings, 1, warped)
             found = run_unless_interrupted(replay_driver(kept, driver, profile=profile, spec=spec))
         except HarnessError as error:
             fail(str(error))
