@@ -234,6 +234,18 @@ def test_what_is_found_under_a_warp_is_replayed_under_it(capsys: pytest.CaptureF
     assert (status, out) == (0, f"paid-once holds: {INVARIANTS['paid-once'].rule}\n")
 
 
+def test_what_a_client_cannot_change_is_said_for_it(capsys: pytest.CaptureFixture[str]) -> None:
+    library()
+    command = [sys.executable, str(ROOT / "examples/python/worker.py")]
+    settings = {**QUICK, "deadline_seconds": 1.5}
+    never = Kept(FORMAT, "ends", {"lifecycle": {"pace": "10ms", "outcome": "never"}}, settings=settings)
+    path, _ = write_kept(Path(), never, command, worker=True)
+    # It takes the 15 s of its own that it is asked to, where 0.2 of ours are said to be all that it ever takes.
+    options = ["--warp", "10", "--worker", "--client-setting", "deadline_seconds=2"]
+    status, out, _ = run(capsys, "replay", *options, str(path), "--", *command)
+    assert (status, out.partition(" s;")[2].strip().partition("\n")[0]) == (1, "its deadline was 200 ms")
+
+
 @pytest.mark.parametrize("command", [worker_command(), ["node", str(ROOT / "examples/node/worker.mjs")]])
 def test_the_examples_live_fast(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
     library()

@@ -103,3 +103,24 @@ def test_a_value_that_misses_its_target_is_said_to() -> None:
     report.at_most("memory", 2_000, "bytes", 1_200)
     assert [each.reached for each in report.findings] == [False, False]
     assert report.as_text().count("NOT REACHED") == 2
+
+
+def test_a_search_is_measured_with_each_client() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.fuzz", "--seconds", "0.1", "--json"],
+        cwd=ROOT,
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=4 * PATIENCE_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)
+    assert [(each["name"], each["target"]) for each in rows] == [
+        ("worker, quick client", 50),
+        ("worker, reference client", None),
+        ("virtual time, reference client", 200),
+    ]
+    assert all(each["sessions"] and not each["broken"] for each in rows)
