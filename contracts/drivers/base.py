@@ -70,6 +70,9 @@ class Driver(Protocol):
     async def relay(self, job: Job, headers: Mapping[str, str], body: bytes) -> int:
         """Hand a callback to the client; return the status that it answers with."""
 
+    def separate(self) -> None:
+        """Let jobs that run at once no longer share a process, where they do: what ends one then ends no other."""
+
     def results(self, job: Job) -> int:
         """Return how many results came for a job until now."""
 

@@ -92,6 +92,9 @@ class ExecDriver:
         """There is no way to relay a callback to a command."""
         raise HarnessError("callbacks cannot be relayed over exec")
 
+    def separate(self) -> None:
+        """Each job has a process of its own already."""
+
     def results(self, job: Job) -> int:
         """Return how many lines of its output were results."""
         return self._results.pop(job.job, 0)

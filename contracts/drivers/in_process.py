@@ -69,6 +69,9 @@ class InProcessDriver:
         """There is no way to relay a callback to a function."""
         raise HarnessError("callbacks are relayed to workers only")
 
+    def separate(self) -> None:
+        """There is one process, which is ours."""
+
     def results(self, job: Job) -> int:
         """A function returns once."""
         return 1

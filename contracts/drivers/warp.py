@@ -116,6 +116,10 @@ class WarpedDriver:
         """Hand a callback to the client."""
         return await self._driver.relay(job, headers, body)
 
+    def separate(self) -> None:
+        """Let jobs that run at once no longer share a process."""
+        self._driver.separate()
+
     def results(self, job: Job) -> int:
         """Return how many results came for a job until now."""
         return self._driver.results(job)

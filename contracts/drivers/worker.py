@@ -68,20 +68,28 @@ class WorkerDriver:
         """Give a job to a worker, and wait for its result. One that cannot be started again has died."""
         given = self._given[job.job] = Given(job)
         began = now()
+        shared = self._parallel
         try:
-            worker = await self._take()
+            worker = await (self._take_shared() if shared else self._take())
         except HarnessError as error:
             return Ending("died", began, now(), detail=f"it could not be started again: {error}")
         try:
             return await worker.run(given, limit_seconds)
         finally:
-            await self._give(worker)
+            await self._give(worker, shared=shared)
 
     async def relay(self, job: Job, headers: Mapping[str, str], body: bytes) -> int:
         """Hand a callback to the worker that has the job; one for a job that nobody has is answered 404."""
         given = self._given.get(job.job)
         worker = given.worker if given is not None else None
         return await worker.relay(job, headers, body) if worker is not None else 404
+
+    def separate(self) -> None:
+        """Give each job a worker of its own from now on; those that share one may have it to the end."""
+        if self._parallel:
+            self._parallel, self._shared = False, None
+            for _ in range(self._lanes):
+                self._free.put_nowait(None)
 
     def results(self, job: Job) -> int:
         """Return how many results came for a job until now."""
@@ -116,8 +124,6 @@ class WorkerDriver:
         return worker
 
     async def _take(self) -> Worker:
-        if self._parallel:
-            return await self._take_shared()
         one = await self._free.get()
         try:
             if one is not None and one.retired:
@@ -139,11 +145,12 @@ class WorkerDriver:
                 self._shared = await self._start()
             return self._shared
 
-    async def _give(self, worker: Worker) -> None:
-        if worker.retired and worker.idle and worker is not self._shared:
+    async def _give(self, worker: Worker, *, shared: bool) -> None:
+        left = worker is not self._shared if shared else worker.retired
+        if left and worker.idle:
             await self._end(worker)
-        if not self._parallel:
-            self._free.put_nowait(None if worker.retired else worker)
+        if not shared:
+            self._free.put_nowait(None if left else worker)
 
     async def _end(self, worker: Worker) -> None:
         self._alive.discard(worker)

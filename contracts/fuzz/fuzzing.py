@@ -19,6 +19,7 @@ from contracts.fuzz.invariants import INVARIANTS
 from contracts.fuzz.pools import body_pool, request_pool, validity
 from contracts.fuzz.search import Budget, Outcome, Search
 from contracts.observation import Session
+from contracts.playing import LiveStage
 from contracts.stage import Stage
 from contracts.virtual_stage import VirtualStage
 from mock_server.names import nearest
@@ -34,6 +35,8 @@ WIDTH = 24
 EXEC_WIDTH = max(2, os.cpu_count() or 2)
 # More than are ever played at once.
 _NUMBERS = 1_000
+# How often a session is played again whose client ended while it had other jobs.
+_TRIES_APART = 2
 # A session that has not ended then is broken off, whatever the client declared.
 _SESSION_SECONDS_MAX = 180.0
 
@@ -88,7 +91,7 @@ def search_for(
 
 
 async def fuzz_live(
-    stage: Stage, options: Options, budget: Budget, progress: Callable[[Outcome], None] = lambda outcome: None
+    stage: LiveStage, options: Options, budget: Budget, progress: Callable[[Outcome], None] = lambda outcome: None
 ) -> Outcome:
     """Fuzz over sockets. Raise HarnessError where the client cannot be driven."""
     loop = asyncio.get_running_loop()
@@ -97,8 +100,18 @@ async def fuzz_live(
     # Sessions that run side by side have numbers of their own, and so have their tasks.
     numbers = itertools.cycle(range(_NUMBERS))
 
+    async def one(behaviour: Behaviour) -> Session:
+        session = await stage.play(FUZZ, next(numbers), behaviour.play(settings))
+        for _ in range(_TRIES_APART):
+            if not any(each.ending.shared for each in session.jobs):
+                break
+            # The client ended under several jobs: whose doing it was is seen when each has a client of its own.
+            stage.driver.separate()
+            session = await stage.play(FUZZ, next(numbers), behaviour.play(settings))
+        return session
+
     async def all_of(batch: Sequence[Behaviour]) -> list[Session]:
-        return list(await asyncio.gather(*(stage.play(FUZZ, next(numbers), each.play(settings)) for each in batch)))
+        return list(await asyncio.gather(*map(one, batch)))
 
     playing: set[concurrent.futures.Future[list[Session]]] = set()
 

@@ -126,8 +126,9 @@ class Search:
         self._progress: Callable[[Outcome], None] = lambda outcome: None
         self.outcome = Outcome(found={}, intermittent={})
         self._doubted: Counter[str] = Counter()
-        self._noting, self._looking_closer, self._open = threading.Lock(), threading.Lock(), threading.Event()
-        self._open.set()
+        self._noting, self._looking_closer = threading.Lock(), threading.Lock()
+        # How many draws are being played, and whether more may begin.
+        self._gate, self._under_way, self._paused = threading.Condition(), 0, False
 
     def on_progress(self, told: Callable[[Outcome], None]) -> None:
         """Tell from now on how far it has come."""
@@ -149,13 +150,19 @@ class Search:
             if self._width == 1:
                 self._explore(0)
             else:
-                with ThreadPoolExecutor(self._width, "omnimock-fuzz") as pool:
-                    for each in [pool.submit(self._explore, number) for number in range(self._width)]:
-                        each.result()
+                self._explore_side_by_side()
         except KeyboardInterrupt:
             self._budget.stopped = True
         self.outcome.seconds = self._budget.now() - self._budget.began
         return self.outcome
+
+    def _explore_side_by_side(self) -> None:
+        with ThreadPoolExecutor(self._width, "omnimock-fuzz") as pool:
+            futures = [pool.submit(self._explore, number) for number in range(self._width)]
+        errors = [error for each in futures if (error := each.exception()) is not None]
+        # What ended one of them has interrupted the others.
+        for error in sorted(errors, key=lambda each: isinstance(each, KeyboardInterrupt)):
+            raise error
 
     @property
     def _looked_for(self) -> frozenset[str]:
@@ -179,7 +186,6 @@ class Search:
         except BaseException:
             # The others need not go on for something that ends them all.
             self._budget.stopped = True
-            self._open.set()
             raise
 
     def _round(self, seed: int) -> None:
@@ -195,10 +201,10 @@ class Search:
         )
         @given(self._strategy)
         def shows(behaviour: Behaviour) -> None:
-            self._open.wait()
-            if self._over:
-                raise _Over
-            session = self._play([behaviour])[0]
+            with self._let_in():
+                if self._over:
+                    raise _Over
+                session = self._play([behaviour])[0]
             aim(session)
             for broken in broken_in(session, self._looked_for):
                 self._look_closer(broken, behaviour, session)
@@ -208,20 +214,40 @@ class Search:
             showing()
 
     def _look_closer(self, broken: Broken, behaviour: Behaviour, session: Session) -> None:
-        """Play what broke again, and shrink it. The others pause meanwhile, so that it is not they who make it late."""
-        with self._looking_closer, self._paused():
+        """Play what broke again, and shrink it.
+
+        The others pause meanwhile: one of them may have made it late, or ended the client that it shared.
+        """
+        with self._looking_closer, self._alone():
             wanted = broken.invariant in self._looked_for and not self._budget.overdrawn
             if wanted and self._confirmed(broken, behaviour, session):
                 self._shrink(broken.invariant, behaviour)
             self._progress(self.outcome)
 
     @contextlib.contextmanager
-    def _paused(self) -> Iterator[None]:
-        self._open.clear()
+    def _let_in(self) -> Iterator[None]:
+        with self._gate:
+            self._gate.wait_for(lambda: not self._paused)
+            self._under_way += 1
         try:
             yield
         finally:
-            self._open.set()
+            with self._gate:
+                self._under_way -= 1
+                self._gate.notify_all()
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let nobody else begin, and wait until those that have begun are through."""
+        with self._gate:
+            self._paused = True
+            self._gate.wait_for(lambda: not self._under_way)
+        try:
+            yield
+        finally:
+            with self._gate:
+                self._paused = False
+                self._gate.notify_all()
 
     def _confirmed(self, broken: Broken, behaviour: Behaviour, session: Session) -> bool:
         """Play what broke again; what does not break every time is intermittent."""

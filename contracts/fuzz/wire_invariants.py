@@ -11,7 +11,7 @@ from contracts.observation import Session, explanation
 from contracts.wire import Sighting
 
 # A request may be on its way when the result is given.
-_IN_FLIGHT_SECONDS = 0.02
+_IN_FLIGHT_SECONDS = 0.05
 # More creates for one job than any client means.
 _SUBMITS_MAX = 12
 # On top of one poll for each interval until the deadline.

@@ -131,13 +131,22 @@ def test_a_right_client_is_searched_without_a_finding(
 def test_callbacks_that_do_not_agree_with_the_polls_are_found(
     capsys: pytest.CaptureFixture[str], mutant: str, seen: str
 ) -> None:
-    client = [sys.executable, str(ROOT / "tests/kit/clients/callback_workers.py"), mutant]
+    client = [sys.executable, str(ROOT / "tests/kit/clients/broken_workers.py"), mutant]
     status, out, _ = run(capsys, "fuzz", "--worker", "--invariant", "agrees", "--seed", "1", "--", *client)
     assert status == 1, out
     assert out.startswith(f"agrees: {seen}")
     (kept,) = read_corpus(Path(".omnimock/fuzz"))
     assert kept.scenario.pop("lifecycle") == {"pace": "10ms"}
     assert kept.scenario == ({} if mutant == "twice" else {"callbacks": {"faults": ["unknown-fields"]}})
+
+
+def test_of_jobs_that_ended_together_the_one_is_found_that_ended_them(capsys: pytest.CaptureFixture[str]) -> None:
+    client = [sys.executable, str(ROOT / "tests/kit/clients/broken_workers.py"), "dies"]
+    status, out, _ = run(capsys, "fuzz", "--worker", "--invariant", "ends", "--", *client)
+    assert status == 1, out
+    assert out.startswith("ends: it ended with status 3 while the job was running")
+    (kept,) = read_corpus(Path(".omnimock/fuzz"))
+    assert "(503 " in kept.story
 
 
 def test_a_bug_that_needs_two_faults_is_found_over_sockets_and_shrinks_to_these_two(

@@ -1,15 +1,18 @@
-"""Workers whose callbacks and polls do not agree: `twice` reports what each comes to, `fragile` fails as a receiver.
+"""Broken workers. `twice` reports what callbacks and polls come to, `fragile` fails as a receiver, `dies` at a 503.
 
 They are started with their name as the only argument.
 """
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Mapping
 
 import worker
-from driving import parts
+from driving import Parts
+from omni_video.answers import Answer, Lost, Reading
+from omni_video.job import OmniJob
 
 
 class Twice(worker.Worker):
@@ -34,6 +37,18 @@ class Fragile(worker.Worker):
         return super()._deliver(name, headers, body)
 
 
+class DyingJob(OmniJob):
+    """It ends the program, and with it the jobs beside it."""
+
+    def read(self, answer: Answer | Lost) -> Reading:
+        reading = super().read(answer)
+        if reading.http_status == 503:
+            os._exit(3)
+        return reading
+
+
 if __name__ == "__main__":
-    worker.Worker = {"twice": Twice, "fragile": Fragile}[sys.argv.pop(1)]  # type: ignore[misc]
-    asyncio.run(worker._talk(relay=False, sync=False, parts=parts(None)))
+    name = sys.argv.pop(1)
+    worker.Worker = {"twice": Twice, "fragile": Fragile}.get(name, worker.Worker)  # type: ignore[misc]
+    own = Parts(job=DyingJob) if name == "dies" else Parts()
+    asyncio.run(worker._talk(relay=False, sync=False, parts=own))
