@@ -88,8 +88,8 @@ class Outcome(msgspec.Struct):
     cells: Counter[Cell] = msgspec.field(default_factory=Counter)
     most_requests: int = 0
     outcomes: Counter[str] = msgspec.field(default_factory=Counter)
-    # How often something broke once, and did not when it was played again.
-    doubtful: int = 0
+    # How often an invariant broke once, and did not when it was played again.
+    doubtful: Counter[str] = msgspec.field(default_factory=Counter)
     seconds: float = 0.0
 
     @property
@@ -262,7 +262,7 @@ class Search:
             self.outcome.intermittent.setdefault(broken.invariant, found)
             self._doubted[broken.invariant] += 1
         else:
-            self.outcome.doubtful += 1
+            self.outcome.doubtful[broken.invariant] += 1
         return False
 
     def _shrink(self, invariant: str, behaviour: Behaviour) -> None:

@@ -44,6 +44,8 @@ _UNKNOWN_STATUSES = ["queued_v2", "", None]
 RETRY_AFTERS: Sequence[Any] = ["1s", {"text": "0"}, {"text": "abc"}, {"text": "86400"}, {"date": "1s"}]
 # What only replies to queries suffer.
 _OF_QUERIES = frozenset(("stale-read",))
+# A submit that is answered so was not carried out: a client may take the server at its word.
+_SAY_NOT_HERE = frozenset(("redirect",))
 
 
 def scripts(spec: Spec, role: str, bodies: Sequence[Any]) -> Sources:
@@ -121,7 +123,7 @@ def _faults(draw: st.DrawFn, spec: Spec, role: str, bodies: Sequence[Any]) -> So
         argument = draw(st.sampled_from(list(_FAULTS[name])))
         fault = {name: argument} if argument is not None else name
     step: Source = {"fault": fault}
-    if role == "submit" and name != "unknown-status" and draw(st.integers(0, 3)) == 3:
+    if role == "submit" and (name in _SAY_NOT_HERE or (name != "unknown-status" and draw(st.integers(0, 3)) == 3)):
         step["then"] = "refuse"
     if draw(st.integers(0, 7)) == 7:
         step["times"] = 2

@@ -31,7 +31,8 @@ def summary(outcome: Outcome, budget: Budget, *, interrupted: bool) -> str:
     outcomes = ", ".join(f"{name} {count}" for name, count in outcome.outcomes.most_common())
     broken = [f"{len(outcome.found)} invariant{'s' * (len(outcome.found) != 1)} broken" if outcome.found else ""]
     broken += [f"{len(outcome.intermittent)} intermittent" if outcome.intermittent else ""]
-    doubts = f", {outcome.doubtful} not seen again" if outcome.doubtful else ""
+    each = ", ".join(f"{name} {count}" for name, count in outcome.doubtful.most_common())
+    doubts = f", {outcome.doubtful.total()} not seen again ({each})" if each else ""
     return (
         f"{'interrupted; ' * interrupted}{', '.join(filter(None, broken)) or 'no invariant broken'}: "
         f"{outcome.sessions} sessions in {seconds:.1f} s ({outcome.sessions / seconds:.0f}/s){doubts}, at most "

@@ -118,7 +118,7 @@ def test_once_in_five_is_no_finding() -> None:
     outcome = searched(now_and_then(lambda number: number == 4), 40, "ends")
     assert not outcome.found
     assert not outcome.intermittent
-    assert outcome.doubtful == 1
+    assert outcome.doubtful == {"ends": 1}
 
 
 def test_several_invariants_are_raised_together() -> None:
