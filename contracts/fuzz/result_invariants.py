@@ -3,6 +3,7 @@
 from contracts.checks.base import seconds, times
 from contracts.checks.counts import went_well
 from contracts.checks.outcomes import told_in_wire
+from contracts.fuzz.hearing import final_heard
 from contracts.observation import JobSeen, Session, was_heard
 from contracts.wire import Sighting
 from mock_server.lifecycle import step_index
@@ -17,8 +18,6 @@ _JITTER_SHARE = 0.5
 # So much of the deadline may be left over at a time-out; more where the client was in trouble, and backed off.
 _UNUSED_SHARE, _UNUSED_SHARE_IN_TROUBLE = 0.2, 0.5
 _BACKOFF_SECONDS = 5.0
-# Over sockets a reply that comes so short before the client stops to listen may be one that it never heard.
-_HEARD_SECONDS = 0.15
 # Outcomes of a client that something went wrong for.
 _IN_TROUBLE = ("error", "unknown", "rejected")
 
@@ -98,26 +97,16 @@ def _told_to_wait(session: Session) -> bool:
 
 def converges(session: Session) -> tuple[str, list[Sighting]] | None:
     """Say whether a client was told what it does not report, or noticed it late."""
-    final = session.first_final()
+    final = final_heard(session)
     for each in session.jobs:
         if each.outcome is None or each.outcome in ("succeed", "failed"):
             continue
-        if final is not None and _in_time(session, final):
+        if final is not None:
             told = f"a query was told that the task is {final.told}, and the client reported {each.outcome}"
             return told, [final]
         if session.wire and all(_is_fine(one) for one in session.wire) and each.outcome in _IN_TROUBLE:
             return f"nothing went wrong, and the client reported {each.outcome}{_reason(each)}", []
     return _noticed_late(session)
-
-
-def _in_time(session: Session, final: Sighting) -> bool:
-    """Whether a reply came so that its client must have heard it: not when it may just have stopped to listen."""
-    if session.virtual:
-        return True
-    began = min(each.began for each in session.wire)
-    left_for_request = session.setting("request_timeout_seconds") - (final.ended - final.began)
-    left_for_job = session.setting("deadline_seconds") - (final.ended - began)
-    return min(left_for_request, left_for_job) > _HEARD_SECONDS
 
 
 def _noticed_late(session: Session) -> tuple[str, list[Sighting]] | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from contracts.checks.base import seconds, times
+from contracts.fuzz.hearing import final_heard
 from contracts.observation import Session, explanation
 from contracts.wire import Sighting
 
@@ -79,7 +80,7 @@ def is_quiet(session: Session) -> tuple[str, list[Sighting]] | None:
     late = [each for each in session.wire if each.began > session.ended + _IN_FLIGHT_SECONDS]
     if late:
         return f"{times(len(late), 'request')} came when the client had given its result", late
-    final = session.first_final()
+    final = final_heard(session)
     if final is None or len(session.jobs) > 1:
         return None
     further = [each for each in session.queries if each.began > final.ended]
