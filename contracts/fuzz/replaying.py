@@ -12,8 +12,8 @@ from contracts.drivers.in_process import Client, is_async, name_of
 from contracts.drivers.worker import WorkerDriver
 from contracts.fuzz.behaviour import FUZZ
 from contracts.fuzz.found import Kept, kept_from_text
-from contracts.fuzz.invariants import Broken, broken_in
-from contracts.fuzz.search import CONFIRMATIONS, Found
+from contracts.fuzz.invariants import INVARIANTS, Broken, broken_in
+from contracts.fuzz.search import CONFIRMATIONS, DOUBTFUL_MAX, Found
 from contracts.jobs import USUAL_CAPABILITIES
 from contracts.observation import Session
 from contracts.playing import LiveStage
@@ -75,7 +75,8 @@ async def replay_driver(kept: Kept, driver: Driver, **arena: Any) -> Found | Non
 def _judged(kept: Kept, sessions: Sequence[Session]) -> Found | None:
     wanted = frozenset((kept.invariant,))
     broken = [(found[0], each) for each in sessions if (found := broken_in(each, wanted))]
-    if not broken:
+    # Once in five is what a busy machine does to what takes time.
+    if len(broken) <= (DOUBTFUL_MAX if INVARIANTS[kept.invariant].timed else 0):
         return None
     first, session = broken[0]
     return Found(first, kept.behaviour, session, broke=len(broken), played=len(sessions))

@@ -29,7 +29,7 @@ Plays = Callable[[Sequence[Behaviour]], Sequence[Session]]
 # How often what broke is played again.
 CONFIRMATIONS = 4
 # What broke no more often than this, of all its plays, is what a busy machine does: it is counted, and no more.
-_DOUBTFUL_MAX = 1
+DOUBTFUL_MAX = 1
 # An invariant that was told as intermittent so often is not looked for any longer.
 _INTERMITTENT_MAX = 3
 # After so many draws Hypothesis begins anew, with another seed: alone it draws for long, and many side by side do not.
@@ -258,7 +258,7 @@ class Search:
         if broke == played:
             self.outcome.found[broken.invariant] = found
             return True
-        if broke > _DOUBTFUL_MAX:
+        if broke > DOUBTFUL_MAX:
             self.outcome.intermittent.setdefault(broken.invariant, found)
             self._doubted[broken.invariant] += 1
         else:
