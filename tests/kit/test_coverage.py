@@ -157,7 +157,7 @@ def test_a_fault_leaves_what_is_said_as_it_is_or_is_said_to_spoil(name: str) -> 
         ({"fault": {"close": "announced"}}, "success", ("close",)),
         ({"fault": {"stale-read": "first"}}, "success", ("stale-read",)),
         ({"fault": {"stale-read": "nothing"}}, "task-not-found", ("stale-read",)),
-        ({"latency": "5s"}, "left before it was out", ()),
+        ({"latency": "10s"}, "left before it was out", ()),
     ],
     ids=str,
 )
