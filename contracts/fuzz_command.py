@@ -90,7 +90,7 @@ def fuzz(
         from contracts.fuzz.fuzzing import EXEC_WIDTH, WIDTH, Options, chosen_invariants
         from contracts.fuzz.progress import Progress
         from contracts.fuzz.search import Budget
-        from contracts.fuzz.telling import summary, told
+        from contracts.fuzz.telling import summary, told, unseen
         from contracts.interrupts import run_unless_interrupted
         from contracts.report.terminal import make_console
 
@@ -107,7 +107,7 @@ def fuzz(
         )
         console = make_console()
         budget, progress = Budget(options.seconds, examples), Progress(make_console(sys.stderr))
-        interrupted = False
+        interrupted, broken_off = False, ""
         try:
             check_command(command)
             warped = warp_given(warp, command, environment)
@@ -115,12 +115,12 @@ def fuzz(
             with elsewhere(), progress:
                 run_unless_interrupted(_fuzz(driver, options, budget, progress, profile=profile, spec=spec))
         except HarnessError as error:
-            fail(str(error))
+            broken_off = str(error)
         except (Interrupted, KeyboardInterrupt):
             interrupted = True
         outcome = progress.outcome
         if outcome is None:
-            fail("interrupted: the client was ended, and nothing had been searched")
+            fail(broken_off or "interrupted: the client was ended, and nothing had been searched")
         replay = replay_words(worker, capabilities, environment, client_settings, profile, spec, warp)
         for found in outcome.all_found:
             click.echo(told(found, folder, command, replay, worker=worker))
@@ -129,6 +129,10 @@ def fuzz(
         searched = Searched(outcome, progress.universe, line, seed, command, folder, replay)
         tell(searched, report_folder, console, whole=whole_coverage)
         click.echo(line)
+        if broken_off:
+            fail(broken_off)
+        if notice := unseen(outcome):
+            fail(notice)
     sys.exit(1 if outcome.is_wrong else 2 if interrupted else 0)
 
 

@@ -89,15 +89,20 @@ def no_crash(session: Session, argument: Any) -> Iterator[Finding]:
     """The client ends in good order: no trace of a crash, no signal, and no job left without a word."""
     expected = "an answer to the job, not a crash"
     for each in session.jobs:
-        trace = next((mark for mark in _TRACES if mark in each.ending.log), None)
+        trace = trace_in(each.ending.log)
         if each.ending.is_defect:
             yield wrong(session, expected, each.ending.detail, channel="outcome")
         elif trace is not None:
-            yield wrong(session, expected, f"its log has {trace.decode()!r}", channel="outcome")
+            yield wrong(session, expected, f"its log has {trace!r}", channel="outcome")
         elif each.outcome is None:
             yield noted(session, expected, each.ending.detail or _NOT_REPORTED, channel="outcome")
         else:
             yield right(session, expected, f"outcome {each.outcome}", channel="outcome")
+
+
+def trace_in(log: bytes) -> str | None:
+    """Return the words by which a log tells of a crash, if it does."""
+    return next((mark.decode() for mark in _TRACES if mark in log), None)
 
 
 _TRACES = (

@@ -23,7 +23,7 @@ _SHOWN_MAX = 3
 def key_only_in(session: Session, argument: str) -> Iterator[Finding]:
     """`authorization`: the key is in this header, and nowhere else in any request."""
     expected = f"the key in the header {argument.title()} alone"
-    found = [(each, where) for each in session.wire for where in _places(each, argument, session.key)]
+    found = [(each, where) for each in session.wire for where in places_of_key(each, argument, session.key)]
     for sighting, where in found[:_SHOWN_MAX]:
         yield wrong(session, expected, f"the key is in {where} of a {sighting.exchange.incoming.method}", sighting)
     if not len(session.wire):
@@ -38,10 +38,12 @@ def no_key_elsewhere(session: Session, argument: str) -> Iterator[Finding]:
     address = session.fills.get(argument, "").encode()
     led = [each for each in session.wire if address and _names(each, address)]
     shown = [each for each in session.strangers if address.endswith(each.target.encode())]
-    bad = [each for each in shown if _found(session.key, each.head)]
+    bad = [each for each in shown if form_of_key(session.key, each.head)]
     for each in bad[:_SHOWN_MAX]:
         yield wrong(
-            session, expected, f"{each.method} {each.target} at the other origin, with {_found(session.key, each.head)}"
+            session,
+            expected,
+            f"{each.method} {each.target} at the other origin, with {form_of_key(session.key, each.head)}",
         )
     if bad:
         return
@@ -61,7 +63,7 @@ def no_key_in_log(session: Session, argument: Any) -> Iterator[Finding]:
         return
     results = b"\n".join(msgspec.json.encode(each.ending.result) for each in session.jobs if each.ending.result)
     for name, text in (("the log", session.log), ("the result", results)):
-        if how := _found(session.key, text):
+        if how := form_of_key(session.key, text):
             yield wrong(session, expected, f"{name} has {how}: …{_around(session.key, text)}…")
         else:
             yield right(session, expected, f"not in {times(len(text), 'byte')} of {name}")
@@ -144,14 +146,15 @@ def certificate_checked(session: Session, argument: Any) -> Iterator[Finding]:
         yield unseen(session, expected, "the client did not connect")
 
 
-def _places(sighting: Sighting, header: str, key: str) -> Iterator[str]:
+def places_of_key(sighting: Sighting, header: str, key: str) -> Iterator[str]:
+    """Yield where in a request the key is, besides the header that it belongs to."""
     incoming = sighting.exchange.incoming
-    if _found(key, incoming.path + b"?" + incoming.query):
+    if form_of_key(key, incoming.path + b"?" + incoming.query):
         yield "the address"
     for name, value in incoming.headers:
-        if name.decode("latin-1") != header and _found(key, value):
+        if name.decode("latin-1") != header and form_of_key(key, value):
             yield f"the header {name.decode('latin-1')}"
-    if _found(key, incoming.body):
+    if form_of_key(key, incoming.body):
         yield "the body"
 
 
@@ -164,7 +167,7 @@ def _names(sighting: Sighting, address: bytes) -> bool:
     return any(address in value for _, value in reply.headers) or address in reply.body or slashes in reply.body
 
 
-def _found(key: str, text: bytes) -> str:
+def form_of_key(key: str, text: bytes) -> str:
     """Return in what form the key is in a text; empty where it is not."""
     written = text.decode("latin-1")
     if Redactor([key]).text(written) != written:

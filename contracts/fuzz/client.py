@@ -15,7 +15,7 @@ from contracts.drivers.base import Declared
 from contracts.drivers.in_process import Client, is_async, name_of
 from contracts.examine import takes_clock
 from contracts.fuzz.found import FORMAT, Kept, read_corpus, write_finding
-from contracts.fuzz.fuzzing import VIRTUAL, Options, fuzz_virtual
+from contracts.fuzz.fuzzing import Options, fuzz_virtual
 from contracts.fuzz.invariants import violation_of
 from contracts.fuzz.search import Budget, Found, Outcome
 from contracts.fuzz.story import story
@@ -29,7 +29,7 @@ _SECONDS = 60.0
 def fuzz_client(
     client: Client,
     *,
-    examples: int | None = 300,
+    examples: int | None = 500,
     seconds: float = _SECONDS,
     seed: int = 0,
     invariants: Sequence[str] = (),
@@ -41,23 +41,21 @@ def fuzz_client(
 ) -> Outcome:
     """Search in virtual time for behaviours of the server that break an invariant; raise the violation of the first.
 
-    Several are raised as an ExceptionGroup. Return what was covered where nothing was found. What is in the folder
-    `corpus` is played first, and findings are written there. Raise ValueError for a callable that cannot be run in
-    virtual time, for an invariant that there is not, and for a file of the corpus that is none.
+    `settings` are what the client spends and cannot change, in seconds, by their names in a job. What is in the folder
+    `corpus` is played first, and findings are written there. Several violations are raised as an ExceptionGroup; return
+    what was covered where there is none. Raise ValueError for a callable that cannot be run in virtual time, for an
+    invariant that there is not, and for a file of the corpus that is none.
     """
     if not is_async(client) and not takes_clock(client):
         raise ValueError(f"{name_of(client)} is sync and takes no clock: write it as (job, clock)")
-    stage = VirtualStage(
-        client, Declared(name_of(client), frozenset(capabilities)), profile=profile, spec=spec, seed=seed
-    )
+    declared = Declared(name_of(client), frozenset(capabilities), dict(settings or {}))
+    stage = VirtualStage(client, declared, profile=profile, spec=spec, seed=seed)
     known = [each.behaviour for each in read_corpus(corpus)] if corpus is not None else []
-    options = Options(
-        seconds=seconds, examples=examples, seed=seed, invariants=invariants, settings=settings, corpus=known
-    )
+    options = Options(seconds=seconds, examples=examples, seed=seed, invariants=invariants, corpus=known)
     outcome = fuzz_virtual(stage, options, Budget(seconds, examples))
     violations = []
-    for found in outcome.found.values():
-        kept = kept_of(found, dict(settings or VIRTUAL))
+    for found in outcome.counted:
+        kept = kept_of(found, dict(found.session.play.settings))
         if corpus is not None:
             write_finding(corpus, kept)
         violation = violation_of(found.broken.invariant)(f"{found.broken.seen}\n\n{kept.story}\n\n{kept.text()}")

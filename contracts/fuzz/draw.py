@@ -46,7 +46,7 @@ _CALLBACK_FAULTS: Sequence[Any] = [
 ]
 _CAPACITIES: Sequence[Source] = [
     {"rate": {"requests": 2, "per": "300ms", "on": ["query"]}},
-    {"rate": {"requests": 3, "per": "1s", "on": ["submit", "query"], "retry-after": "date"}},
+    {"rate": {"requests": 3, "per": "1000ms", "on": ["submit", "query"], "retry-after": "date"}},
     {"rate": {"requests": 1, "per": "500ms", "on": ["query"], "retry-after": "none"}},
     {"quota": 1},
     {"concurrency": 1},
@@ -69,7 +69,6 @@ def behaviours(
         "latency": st.fixed_dictionaries({}, optional={"query": LATENCIES, "submit": LATENCIES}).filter(bool),
         "capacity": st.sampled_from(list(_CAPACITIES)),
         "outages": st.lists(_outages(spec), min_size=1, max_size=2),
-        "dialect": st.sampled_from(list(spec.dialects)),
     }
     if callbacks:
         parts["callbacks"] = _callbacks(spec)
@@ -153,6 +152,6 @@ def _callbacks(spec: Spec) -> Sources:
             "faults": st.lists(st.sampled_from(list(_CALLBACK_FAULTS)), min_size=1, max_size=2),
             "sign": st.booleans(),
             "send": st.lists(st.sampled_from(statuses), unique=True, min_size=1),
-            "timeout": st.sampled_from(["100ms", "1s"]),
+            "timeout": st.sampled_from(["100ms", "1000ms"]),
         },
     )

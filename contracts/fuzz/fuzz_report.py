@@ -16,7 +16,7 @@ from rich.console import Console
 from contracts.coverage import Universe, coverage_of
 from contracts.fuzz.client import kept_of
 from contracts.fuzz.search import Found, Outcome
-from contracts.report.coverage_table import print_coverage, print_lines
+from contracts.report.coverage_table import print_coverage, print_line
 from contracts.report.folder import append_markdown, check_places, write_places
 from contracts.report.markdown import BYTES_MAX, coverage_parts, coverage_rows, plain
 from contracts.report.model import Coverage
@@ -82,7 +82,7 @@ def tell(
         places = {folder / "coverage.json": packed, folder / "fuzz.md": render(searched).encode()}
         write_places(folder, places)
     append_markdown(lambda bytes_max: render(searched, bytes_max), environment)
-    (print_coverage if whole else print_lines)(coverage, console)
+    (print_coverage if whole else print_line)(coverage, console)
 
 
 def _report(searched: Searched, coverage: Coverage) -> FuzzReport:

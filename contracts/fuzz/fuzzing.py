@@ -12,12 +12,11 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
-from contracts.drivers.base import HarnessError
 from contracts.fuzz.behaviour import FUZZ, Behaviour
 from contracts.fuzz.draw import behaviours
 from contracts.fuzz.invariants import INVARIANTS
 from contracts.fuzz.pools import body_pool, request_pool, validity
-from contracts.fuzz.search import Budget, Outcome, Search
+from contracts.fuzz.search import Budget, Outcome, Over, Search
 from contracts.observation import Session
 from contracts.playing import LiveStage
 from contracts.stage import Stage
@@ -37,8 +36,6 @@ EXEC_WIDTH = max(2, os.cpu_count() or 2)
 _NUMBERS = 1_000
 # How often a session is played again whose client ended while it had other jobs.
 _TRIES_APART = 2
-# A session that has not ended then is broken off, whatever the client declared.
-_SESSION_SECONDS_MAX = 180.0
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -49,7 +46,6 @@ class Options(msgspec.Struct, frozen=True):
     seed: int = 0
     invariants: Sequence[str] = ()
     corpus: Sequence[Behaviour] = ()
-    settings: dict[str, float] | None = None
     # So many sessions are played side by side, over sockets.
     width: int = WIDTH
 
@@ -62,9 +58,11 @@ def chosen_invariants(globs: Sequence[str]) -> list[str]:
     return [name for name in INVARIANTS if not globs or any(fnmatchcase(name, glob) for glob in globs)]
 
 
-def settings_for(stage: Stage, options: Options) -> dict[str, float]:
-    """Return what jobs are asked to spend; what the client declared that it spends anyway comes first."""
-    return {**(options.settings or (VIRTUAL if stage.virtual else QUICK)), **stage.declared.settings}
+def settings_for(stage: Stage) -> dict[str, float]:
+    """Return what jobs are asked to spend: what the client declared that it spends anyway, and the rest to fit."""
+    usual, declared = VIRTUAL if stage.virtual else QUICK, stage.declared.settings
+    slower = declared.get("poll_interval_seconds", 0.0) / usual["poll_interval_seconds"]
+    return {**{name: value * max(1.0, slower) for name, value in usual.items()}, **declared}
 
 
 def search_for(
@@ -76,7 +74,7 @@ def search_for(
         program.spec,
         requests=request_pool(program, declared.capabilities, options.seed),
         bodies=body_pool(program, options.seed),
-        times=max(1, round(settings_for(stage, options)["poll_interval_seconds"] / _DRAWN_INTERVAL_SECONDS)),
+        times=max(1, round(settings_for(stage)["poll_interval_seconds"] / _DRAWN_INTERVAL_SECONDS)),
         callbacks=not stage.virtual and bool({"callbacks", "callback-relay"} & declared.capabilities),
     )
     return Search(
@@ -95,7 +93,7 @@ async def fuzz_live(
 ) -> Outcome:
     """Fuzz over sockets. Raise HarnessError where the client cannot be driven."""
     loop = asyncio.get_running_loop()
-    settings = settings_for(stage, options)
+    settings = settings_for(stage)
 
     # Sessions that run side by side have numbers of their own, and so have their tasks.
     numbers = itertools.cycle(range(_NUMBERS))
@@ -116,16 +114,22 @@ async def fuzz_live(
     playing: set[concurrent.futures.Future[list[Session]]] = set()
 
     def plays(batch: Sequence[Behaviour]) -> Sequence[Session]:
-        if budget.stopped:
-            raise KeyboardInterrupt
         future = asyncio.run_coroutine_threadsafe(all_of(batch), loop)
         playing.add(future)
         try:
-            return future.result(_SESSION_SECONDS_MAX)
+            if budget.stopped:
+                raise KeyboardInterrupt
+            return future.result(max(0.0, budget.left_seconds))
+        except TimeoutError:
+            if not future.cancel() and future.done():
+                # Of its own making.
+                raise
+            raise Over from None
         except concurrent.futures.CancelledError:
             # Hypothesis takes it for what it is, and does not try again.
             raise KeyboardInterrupt from None
         finally:
+            future.cancel()
             playing.discard(future)
 
     def run() -> Outcome:
@@ -140,8 +144,6 @@ async def fuzz_live(
     searching = asyncio.ensure_future(asyncio.to_thread(run))
     try:
         return await asyncio.shield(searching)
-    except TimeoutError:
-        raise HarnessError(f"a session had not ended after {_SESSION_SECONDS_MAX:g} s") from None
     except asyncio.CancelledError:
         budget.stopped = True
         for each in list(playing):
@@ -155,11 +157,15 @@ async def fuzz_live(
 
 def fuzz_virtual(stage: VirtualStage, options: Options, budget: Budget) -> Outcome:
     """Fuzz in virtual time, outside of any event loop."""
-    settings = settings_for(stage, options)
+    settings = settings_for(stage)
 
     def plays(batch: Sequence[Behaviour]) -> Sequence[Session]:
         return [stage.play_now(FUZZ, 0, each.play(settings)) for each in batch]
 
     search = search_for(stage, plays, options, budget)
     search.first(options.corpus)
-    return search.run()
+    outcome = search.run()
+    if budget.stopped:
+        # A test that is interrupted has not passed.
+        raise KeyboardInterrupt
+    return outcome

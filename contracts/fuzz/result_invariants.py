@@ -2,7 +2,8 @@
 
 from contracts.checks.base import seconds, times
 from contracts.checks.counts import went_well
-from contracts.checks.outcomes import told_in_wire
+from contracts.checks.outcomes import told_in_wire, trace_in
+from contracts.drivers.base import Ending
 from contracts.fuzz.hearing import final_heard
 from contracts.observation import JobSeen, Session, was_heard
 from contracts.wire import Sighting
@@ -18,6 +19,8 @@ _JITTER_SHARE = 0.5
 # So much of the deadline may be left over at a time-out; more where the client was in trouble, and backed off.
 _UNUSED_SHARE, _UNUSED_SHARE_IN_TROUBLE = 0.2, 0.5
 _BACKOFF_SECONDS = 5.0
+# What a server says that is in trouble for a moment.
+_PASSING = (500, 502, 503, 504)
 # Outcomes of a client that something went wrong for.
 _IN_TROUBLE = ("error", "unknown", "rejected")
 
@@ -27,6 +30,9 @@ def ends(session: Session) -> str | None:
     for each in session.jobs:
         if each.ending.is_defect:
             return each.ending.detail
+        if _has_crashed(each.ending):
+            last = each.ending.log.decode("utf-8", "replace").rstrip().rpartition("\n")[2]
+            return f"{each.ending.detail}; the last line in its log is {last[:200]!r}"
         allowed = session.setting("deadline_seconds") + SLACK_SECONDS
         # A program takes its time to start, and its deadline begins only then.
         began = min((one.began for one in session.wire), default=each.ending.began)
@@ -34,6 +40,11 @@ def ends(session: Session) -> str | None:
         if took > allowed:
             return f"the job took {seconds(took)}; its deadline was {seconds(session.setting('deadline_seconds'))}"
     return None
+
+
+def _has_crashed(ending: Ending) -> bool:
+    """Whether a program that reported nothing has crashed: its status may say no more than that the task failed."""
+    return ending.how == "silent" and bool(ending.exit_status) and trace_in(ending.log) is not None
 
 
 def tells_the_truth(session: Session) -> str | None:
@@ -53,8 +64,6 @@ def _untrue(session: Session, seen: JobSeen) -> str | None:
                 return f"the client reported a success; {_stood(session)}"
             if result is not None and result.url and not told_in_wire(session, result.url):
                 return f"the client reported the video {result.url[:200]!r}, which no reply of the API told"
-            if result is not None and not result.url:
-                return "the client reported a success without a video"
         case "failed":
             if "failure" not in ends:
                 return f"the client reported a failed task; {_stood(session)}"
@@ -90,9 +99,9 @@ def _too_early(session: Session, seen: JobSeen) -> str | None:
 
 
 def _told_to_wait(session: Session) -> bool:
-    """Whether a reply named a wait: one that ends after the deadline may end the job at once."""
-    replies = [each.exchange.reply for each in session.wire]
-    return any(name == b"retry-after" for each in replies if each is not None for name, _ in each.headers)
+    """Whether the last reply named a wait: where that outlasts the deadline the job may end at once."""
+    last = session.wire.sightings[-1].exchange.reply if len(session.wire) else None
+    return last is not None and any(name == b"retry-after" for name, _ in last.headers)
 
 
 def converges(session: Session) -> tuple[str, list[Sighting]] | None:
@@ -104,9 +113,25 @@ def converges(session: Session) -> tuple[str, list[Sighting]] | None:
         if final is not None:
             told = f"a query was told that the task is {final.told}, and the client reported {each.outcome}"
             return told, [final]
-        if session.wire and all(_is_fine(one) for one in session.wire) and each.outcome in _IN_TROUBLE:
-            return f"nothing went wrong, and the client reported {each.outcome}{_reason(each)}", []
+        if each.outcome in _IN_TROUBLE and (why := _without_need(session, each)):
+            return f"{why}, and the client reported {each.outcome}{_reason(each)}", []
     return _noticed_late(session)
+
+
+def _without_need(session: Session, seen: JobSeen) -> str | None:
+    """What there was of trouble, where it was none to give up for: nothing, or one query that went wrong in passing."""
+    spent = seen.ending.ended - min((each.began for each in session.wire), default=seen.ending.began)
+    trouble = [each for each in session.wire if not _is_fine(each)]
+    # Who has only callbacks to go by may have missed one; and whose time is over may not know.
+    if not session.queries or spent > _UNUSED_SHARE_IN_TROUBLE * session.setting("deadline_seconds"):
+        return None
+    if not trouble:
+        return "nothing went wrong"
+    (first, *others) = trouble
+    if first.role != "query" or others or not session.tasks or _told_to_wait(session):
+        return None
+    passing = first.status in _PASSING or (first.status == 0 and first.left is None)
+    return f"one query went wrong, as may pass ({first.status or 'no reply'})" if passing else None
 
 
 def _noticed_late(session: Session) -> tuple[str, list[Sighting]] | None:
@@ -149,7 +174,8 @@ def _is_fine(sighting: Sighting) -> bool:
 def agrees(session: Session) -> str | None:
     """Say whether callbacks led to another result than the polls, or made the receiver fail."""
     for attempt in session.attempts:
-        if attempt.http_status is not None and attempt.http_status >= 500:
+        # 503 asks for the same callback once more, which is right of a receiver that is not ready.
+        if attempt.http_status is not None and attempt.http_status >= 500 and attempt.http_status != 503:
             return f"the receiver answered the callback of {attempt.status} with {attempt.http_status}"
     for each in session.jobs:
         if each.results > 1:

@@ -75,7 +75,12 @@ class Budget(msgspec.Struct):
     @property
     def overdrawn(self) -> bool:
         """Whether so much more than it is used up that what is under way must end."""
-        return self.stopped or self.now() - self.began >= self.seconds + SHRINK_SECONDS
+        return self.stopped or self.left_seconds <= 0
+
+    @property
+    def left_seconds(self) -> float:
+        """How long what is under way may go on."""
+        return self.began + self.seconds + SHRINK_SECONDS - self.now()
 
 
 class Outcome(msgspec.Struct):
@@ -86,7 +91,10 @@ class Outcome(msgspec.Struct):
     sessions: int = 0
     # What the client was shown, with how many exchanges or callbacks showed it.
     cells: Counter[Cell] = msgspec.field(default_factory=Counter)
+    requests: int = 0
     most_requests: int = 0
+    # How many sessions were told the end of a task.
+    ends_told: int = 0
     outcomes: Counter[str] = msgspec.field(default_factory=Counter)
     # How often an invariant broke once, and did not when it was played again.
     doubtful: Counter[str] = msgspec.field(default_factory=Counter)
@@ -100,11 +108,24 @@ class Outcome(msgspec.Struct):
     @property
     def is_wrong(self) -> bool:
         """Whether the client is wrong. What is only late now and then, the machine may be."""
-        return any(not (each.intermittent and INVARIANTS[each.broken.invariant].timed) for each in self.all_found)
+        return bool(self.counted)
+
+    @property
+    def counted(self) -> list[Found]:
+        """What makes the client wrong."""
+        return [each for each in self.all_found if not (each.intermittent and INVARIANTS[each.broken.invariant].timed)]
 
 
-class _Over(BaseException):
-    """Ends a round of Hypothesis, which takes an Exception for a finding."""
+class Over(BaseException):
+    """The time is over. Hypothesis takes an Exception for a finding, and plays it again; this ends a round at once."""
+
+
+class _Failed(BaseException):
+    """Carries an exception past Hypothesis."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
 
 
 class Search:
@@ -137,11 +158,13 @@ class Search:
     def first(self, behaviours: Sequence[Behaviour]) -> None:
         """Play these first, such as those of a corpus; what breaks is a finding as it is."""
         self._budget.start()
-        for each in behaviours:
-            session = self._play([each])[0]
-            for broken in broken_in(session, self._looked_for):
-                self._confirmed(broken, each, session)
-            self._progress(self.outcome)
+        with contextlib.suppress(Over):
+            for start in range(0, len(behaviours), self._width):
+                several = behaviours[start : start + self._width]
+                for each, session in zip(several, self._play(several), strict=True):
+                    for broken in broken_in(session, self._looked_for):
+                        self._confirmed(broken, each, session)
+                self._progress(self.outcome)
 
     def run(self) -> Outcome:
         """Search until the budget is used up, or all invariants were found broken. What was found stays on Ctrl-C."""
@@ -166,8 +189,9 @@ class Search:
 
     @property
     def _looked_for(self) -> frozenset[str]:
-        doubted = {name for name, count in self._doubted.items() if count >= _INTERMITTENT_MAX}
-        return self._names - self.outcome.found.keys() - doubted
+        # Copies, for other threads may just be adding to them.
+        doubted = {name for name, count in list(self._doubted.items()) if count >= _INTERMITTENT_MAX}
+        return self._names - set(self.outcome.found) - doubted
 
     @property
     def _over(self) -> bool:
@@ -203,15 +227,25 @@ class Search:
         def shows(behaviour: Behaviour) -> None:
             with self._let_in():
                 if self._over:
-                    raise _Over
-                session = self._play([behaviour])[0]
+                    raise Over
+                session = self._played(behaviour)
             aim(session)
             for broken in broken_in(session, self._looked_for):
                 self._look_closer(broken, behaviour, session)
 
         showing: Callable[[], None] = shows
-        with contextlib.suppress(_Over):
+        try:
             showing()
+        except Over:
+            pass
+        except _Failed as failed:
+            raise failed.error from None
+
+    def _played(self, behaviour: Behaviour) -> Session:
+        try:
+            return self._play([behaviour])[0]
+        except Exception as error:
+            raise _Failed(error) from error
 
     def _look_closer(self, broken: Broken, behaviour: Behaviour, session: Session) -> None:
         """Play what broke again, and shrink it.
@@ -219,10 +253,16 @@ class Search:
         The others pause meanwhile: one of them may have made it late, or ended the client that it shared.
         """
         with self._looking_closer, self._alone():
-            wanted = broken.invariant in self._looked_for and not self._budget.overdrawn
-            if wanted and self._confirmed(broken, behaviour, session):
-                self._shrink(broken.invariant, behaviour)
+            try:
+                self._look(broken, behaviour, session)
+            except Exception as error:
+                raise _Failed(error) from error
             self._progress(self.outcome)
+
+    def _look(self, broken: Broken, behaviour: Behaviour, session: Session) -> None:
+        wanted = broken.invariant in self._looked_for and not self._budget.overdrawn
+        if wanted and self._confirmed(broken, behaviour, session):
+            self._shrink(broken.invariant, behaviour)
 
     @contextlib.contextmanager
     def _let_in(self) -> Iterator[None]:
@@ -292,6 +332,8 @@ class Search:
             outcome.sessions += len(sessions)
             for each in sessions:
                 outcome.cells.update(cells_of(each))
+                outcome.requests += len(each.wire)
+                outcome.ends_told += each.first_final() is not None
                 outcome.most_requests = max(outcome.most_requests, len(each.wire))
                 outcome.outcomes.update(job.outcome or "not reported" for job in each.jobs)
         self._progress(outcome)

@@ -23,7 +23,7 @@ _FAULTS: Mapping[str, Sequence[Any]] = {
     "malformed-json": [{"how": "cut"}, {"how": "two-documents"}],
     "http-error": [{"status": 502}, {"status": 504}, {"status": 500}],
     "garbage": [{"bytes": 16}],
-    "hang": ["10s"],
+    "hang": ["10000ms"],
     "drip": [{"every": "20ms", "bytes": 1}],
     "rewritten": [None],
     "redirect": [{"to": "$elsewhere", "status": 302}],

@@ -11,6 +11,9 @@ from contracts.fuzz.found import write_kept
 from contracts.fuzz.invariants import INVARIANTS
 from contracts.fuzz.search import Budget, Found, Outcome
 
+# By then a client that polls has seen an end.
+_ENDS_SOON = 20
+
 
 def told(found: Found, folder: Path, command: Sequence[str], replay: Sequence[str], *, worker: bool) -> str:
     """Write a finding into the corpus, and return what is told of it. `replay` are the options of `omnimock replay`."""
@@ -39,3 +42,20 @@ def summary(outcome: Outcome, budget: Budget, *, interrupted: bool) -> str:
         f"{outcome.most_requests} requests for a job, {len(outcome.cells)} coverage cells; "
         f"outcomes: {outcomes or 'none'}"
     )
+
+
+def unseen(outcome: Outcome) -> str:
+    """Return why it says nothing that nothing was found; empty where it does say something."""
+    if outcome.all_found or not outcome.sessions:
+        return ""
+    if not outcome.requests:
+        return (
+            "no request came in any session, so nothing was judged: does the client call the address that it is given "
+            "(base_url of the job, or the variables OMNIMOCK_BASE_URL and DEERAPI_BASE_URL)?"
+        )
+    if not outcome.ends_told and outcome.sessions >= _ENDS_SOON:
+        return (
+            "in no session the client was told the end of a task, so little was judged: what does it spend? Have it "
+            "declare its settings, or give them with --client-setting poll_interval_seconds=…"
+        )
+    return ""

@@ -1,29 +1,31 @@
 """Invariants of what a client sends: what it pays, how much it asks for and when, and where its key is seen."""
 
-import urllib.parse
-from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from contracts.checks.base import seconds, times
+from contracts.checks.secrecy import form_of_key, places_of_key
 from contracts.fuzz.hearing import final_heard
 from contracts.observation import Session, explanation
 from contracts.wire import Sighting
 
+_ITS_HEADER = "authorization"
 # A request may be on its way when the result is given.
 _IN_FLIGHT_SECONDS = 0.05
-# More creates for one job than any client means.
-_SUBMITS_MAX = 12
+# More creates for one job than any client means: so many, and one each second besides.
+_SUBMITS_MAX, _SUBMIT_SECONDS = 12, 1.0
 # On top of one poll for each interval until the deadline.
 _REQUESTS_BESIDE_MAX = 40
 
 
 def is_paid_once(session: Session) -> tuple[str, list[Sighting]] | None:
     """Say whether more tasks were created than there were jobs."""
-    if len(session.tasks) <= len(session.jobs):
+    # As in the ledger: a task that fails is taken to cost nothing.
+    paid = [each for each in session.tasks if each.plan.steps[-1].final != "failure"]
+    if len(paid) <= len(session.jobs):
         return None
-    told = f"{times(len(session.tasks), 'task')} were created and paid for {times(len(session.jobs), 'job')}"
+    told = f"{times(len(paid), 'task')} were created and paid for {times(len(session.jobs), 'job')}"
     return told, session.submits
 
 
@@ -48,7 +50,7 @@ def stays_bounded(session: Session) -> str | None:
     spent = max(each.ending.ended - each.ending.began for each in session.jobs)
     polls = min(spent, session.setting("deadline_seconds")) / session.setting("poll_interval_seconds")
     most = len(session.jobs) * (round(1.5 * polls) + _REQUESTS_BESIDE_MAX + len(session.posted))
-    if len(session.submits) > _SUBMITS_MAX * len(session.jobs):
+    if len(session.submits) > (_SUBMITS_MAX + spent / _SUBMIT_SECONDS) * len(session.jobs):
         return f"{times(len(session.submits), 'create')} for {times(len(session.jobs), 'job')}"
     if len(session.wire) > most:
         return f"{times(len(session.wire), 'request')} for one job in {seconds(spent)}; at most {most} are plenty"
@@ -56,23 +58,28 @@ def stays_bounded(session: Session) -> str | None:
 
 
 def keeps_its_key(session: Session) -> str | None:
-    """Say whether the key is anywhere but in the header that it belongs to."""
+    """Say whether the key is anywhere but in the header that it belongs to, as it is, in Base64, or by its end."""
     key = session.key
-    hidden = [key.encode(), b64encode(key.encode()), key[-12:].encode()]
-    if any(each in session.log for each in hidden):
-        return "the key stands in what the client prints"
-    for each in session.jobs:
-        if each.ending.result is not None and key in str(each.ending.result):
-            return "the key stands in the result"
+    results = b"\n".join(msgspec.json.encode(each.ending.result) for each in session.jobs if each.ending.result)
+    for name, text in (("what the client prints", session.log), ("the result", results)):
+        if how := form_of_key(key, text):
+            return f"{name} has {how}"
     for shown in session.strangers:
-        if any(each in shown.head for each in hidden):
-            return f"the key was shown to another origin: {shown.method} {shown.target[:100]}"
-    quoted = urllib.parse.quote(key).encode()
-    for sighting in session.wire:
-        incoming = sighting.exchange.incoming
-        if quoted in incoming.path or quoted in incoming.query or key.encode() in incoming.body:
-            return "the key stands in an address or a body"
+        if how := form_of_key(key, shown.head):
+            return f"another origin was shown {how}: {shown.method} {shown.target[:100]}"
+    # All requests at once, for most have nothing to hide.
+    if form_of_key(key, b"\n".join(part for each in session.wire for part in _told(each))):
+        for each in session.wire:
+            for place in places_of_key(each, _ITS_HEADER, key):
+                return f"{place} of a {each.exchange.incoming.method} has the key"
     return None
+
+
+def _told(sighting: Sighting) -> Iterator[bytes]:
+    """Yield all that a request says, but the header that the key belongs to."""
+    incoming = sighting.exchange.incoming
+    yield from (incoming.path + b"?" + incoming.query, incoming.body)
+    yield from (value for name, value in incoming.headers if name != _ITS_HEADER.encode())
 
 
 def is_quiet(session: Session) -> tuple[str, list[Sighting]] | None:

@@ -1,4 +1,4 @@
-"""Coverage on a terminal: a line in all, a line for each dimension, and the whole as tables."""
+"""Coverage on a terminal: a line in all, or the whole as tables."""
 
 from rich import box
 from rich.console import Console
@@ -7,7 +7,6 @@ from rich.text import Text
 
 from contracts.report.coverage_words import (
     counts,
-    dimension_lines,
     missing_of,
     shown_of,
     summary_line,
@@ -20,12 +19,10 @@ from contracts.report.terminal import Pen
 _LINE_CHARS_MAX = 2_000
 
 
-def print_lines(coverage: Coverage, console: Console) -> None:
-    """Print the line of all, and one for each dimension."""
-    pen = Pen(console)
-    for each in (summary_line(coverage), *dimension_lines(coverage)):
-        if each:
-            console.print(_text(pen, each))
+def print_line(coverage: Coverage, console: Console) -> None:
+    """Print how much was shown, in one line, and how to see all of it."""
+    if line := summary_line(coverage):
+        console.print(_text(Pen(console), f"{line} (--coverage tells all)"))
 
 
 def print_coverage(coverage: Coverage, console: Console) -> None:

@@ -1,7 +1,9 @@
 """Fuzzing in virtual time: each invariant is broken by a client that is found, and no right client is."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -9,19 +11,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from in_process import generate, generate_sync
 from omni_video.job import OmniJob
+from omni_video.steps import Send, Steps
 from worker import CAPABILITIES
 
 from contracts import fuzz_client
-from contracts.drivers.base import Declared
+from contracts.drivers.base import Declared, HarnessError
 from contracts.drivers.in_process import Client
 from contracts.fuzz.behaviour import FUZZ, Behaviour
 from contracts.fuzz.draw import behaviours
 from contracts.fuzz.found import read_corpus
-from contracts.fuzz.fuzzing import VIRTUAL, Options, chosen_invariants, fuzz_virtual
+from contracts.fuzz.fuzzing import VIRTUAL, Options, chosen_invariants, fuzz_virtual, settings_for
 from contracts.fuzz.invariants import INVARIANTS, Violated, broken_in, violation_of
 from contracts.fuzz.pools import body_pool, request_pool
 from contracts.fuzz.search import Budget, Found, Outcome
 from contracts.fuzz.story import story
+from contracts.jobs import Job, Result
 from contracts.observation import Session
 from contracts.virtual_stage import VirtualStage
 from mock_server.journal import Attempt
@@ -29,6 +33,7 @@ from tests.kit.fuzz_mutants import (
     MUTANTS,
     KnowsNoFailure,
     MeetsTwoFaults,
+    PaysTwice,
     TakesUnknownForFailed,
     client,
     crashing,
@@ -144,8 +149,62 @@ def test_a_story_tells_what_a_receiver_answered() -> None:
     assert "Callbacks came: succeed (answered with 500)." in story(Found(broken, Behaviour(), failed))
 
 
+class PaysAgainNowAndThen(PaysTwice):
+    """Every other of its jobs pays again where a reply is lost."""
+
+    jobs = 0
+
+    def steps(self) -> Steps:
+        type(self).jobs += 1
+        self.recovers_by_query = type(self).jobs % 2 == 0
+        return super().steps()
+
+    def submit_step(self) -> Send:
+        return super().submit_step() if not self.recovers_by_query else OmniJob.submit_step(self)
+
+
+def test_what_breaks_now_and_then_is_raised_where_no_busy_machine_can_be_to_blame() -> None:
+    with pytest.raises(violation_of("paid-once")) as raised:
+        fuzz_client(client(PaysAgainNowAndThen), invariants=["paid-once"], examples=2_000, seconds=SECONDS)
+    assert "It happened in " in str(raised.value)
+
+
+def test_an_interrupt_is_none_of_the_findings() -> None:
+    numbers = itertools.count()
+
+    async def interrupted(job: Job) -> Result:
+        if next(numbers) == 20:
+            raise KeyboardInterrupt
+        return await generate(job)
+
+    with pytest.raises(KeyboardInterrupt):
+        fuzz_client(interrupted, examples=100, seconds=SECONDS)
+
+
+def test_an_error_of_our_own_is_raised_as_it_is() -> None:
+    callee = stage()
+    played_now, numbers = callee.play_now, itertools.count()
+
+    def fails(*arguments: Any) -> Session:
+        if next(numbers) == 20:
+            raise HarnessError("the client cannot be driven any more")
+        return played_now(*arguments)
+
+    callee.play_now = fails  # type: ignore[method-assign, assignment]
+    with pytest.raises(HarnessError, match="cannot be driven any more"):
+        fuzz_virtual(callee, Options(seconds=SECONDS, examples=100), Budget(SECONDS, 100))
+
+
+def test_what_a_client_cannot_change_stretches_all_that_is_drawn() -> None:
+    slow = VirtualStage(generate, Declared("slow", WHOLE, {"poll_interval_seconds": 4.0}))
+    settings = settings_for(slow)
+    assert settings == {name: pytest.approx(10 * value) for name, value in VIRTUAL.items()}
+    outcome = fuzz_virtual(slow, Options(seconds=SECONDS, examples=60), Budget(SECONDS, 60))
+    assert outcome.ends_told > 30
+
+
 def test_the_same_seed_finds_the_same() -> None:
-    first, second = (searched(client(TakesUnknownForFailed), 300, "truth", seed=3).found["truth"] for _ in range(2))
+    first, second = (searched(client(TakesUnknownForFailed), 3_000, "truth", seed=3).found["truth"] for _ in range(2))
     assert first.behaviour == second.behaviour
 
 
@@ -159,7 +218,7 @@ def test_what_is_known_already_is_played_first() -> None:
 def test_a_corpus_keeps_what_was_found_and_is_played_first(tmp_path: Path) -> None:
     folder = tmp_path / "corpus"
     with pytest.raises(violation_of("converges")):
-        fuzz_client(client(KnowsNoFailure), invariants=["converges"], seconds=SECONDS, corpus=folder)
+        fuzz_client(client(KnowsNoFailure), invariants=["converges"], examples=3_000, seconds=SECONDS, corpus=folder)
     (kept,) = read_corpus(folder)
     assert kept.scenario["lifecycle"]["outcome"]
     with pytest.raises(violation_of("converges")) as raised:

@@ -1,5 +1,6 @@
 """The invariants on sessions that were altered: each is broken by just what it is about."""
 
+from base64 import b64encode
 from typing import Any
 
 import msgspec
@@ -44,6 +45,16 @@ def ended(session: Session, at: float) -> Session:
     return msgspec.structs.replace(session, ended=at, wire=wire, jobs=[msgspec.structs.replace(job, ending=ending)])
 
 
+def with_request(session: Session, header: bytes, value: bytes) -> Session:
+    """The session, had its first request had another header."""
+    first, *others = session.wire.sightings
+    incoming = msgspec.structs.replace(first.exchange.incoming, headers=((header, value),))
+    wire = WireLog()
+    exchange = msgspec.structs.replace(first.exchange, incoming=incoming)
+    wire.sightings = [msgspec.structs.replace(first, exchange=exchange), *others]
+    return msgspec.structs.replace(session, wire=wire)
+
+
 def broken(session: Session) -> dict[str, str]:
     return {each.invariant: each.seen for each in broken_in(session, NAMES)}
 
@@ -80,7 +91,8 @@ def test_a_video_must_be_the_twins() -> None:
     assert broken(told(played(CALM), url="http://attacker.invalid/video.mp4")) == {
         "truth": "the client reported the video 'http://attacker.invalid/video.mp4', which no reply of the API told"
     }
-    assert broken(told(played(CALM), url=None)) == {"truth": "the client reported a success without a video"}
+    # The driver protocol asks for the outcome alone.
+    assert not broken(told(played(CALM), url=None))
 
 
 def test_a_failure_must_be_one() -> None:
@@ -161,10 +173,75 @@ def test_the_key_is_shown_nowhere() -> None:
     for log in (key.encode(), key[-12:].encode()):
         assert set(broken(msgspec.structs.replace(calm, log=b"sent " + log))) == {"secret"}
     assert set(broken(told(calm, reason=f"sent {key}"))) == {"secret"}
+    for header, value in ((b"user-agent", key.encode()), (b"x-debug", b64encode(f"x:{key}".encode()))):
+        assert set(broken(with_request(calm, header, value))) == {"secret"}
+    assert not broken(with_request(calm, b"authorization", b"Bearer " + key.encode()))
     shown = Shown(0.0, f"GET /moved HTTP/1.1\r\nauthorization: Bearer {key}".encode())
     assert broken(msgspec.structs.replace(calm, strangers=[shown])) == {
-        "secret": "the key was shown to another origin: GET /moved"
+        "secret": "another origin was shown the key: GET /moved"
     }
+
+
+@pytest.mark.parametrize(
+    ("query", "why"),
+    [
+        ({"problem": "maintenance"}, "one query went wrong, as may pass (503)"),
+        ({"fault": "reset"}, "one query went wrong, as may pass (no reply)"),
+    ],
+)
+def test_one_query_that_goes_wrong_is_nothing_to_give_up_for(query: dict[str, Any], why: str) -> None:
+    session = played({"lifecycle": {"pace": "3s"}, "query": [query]})
+    gives_up = told(ended(session, session.wire.sightings[1].ended), outcome="error", reason="oops")
+    assert broken(gives_up) == {"converges": f"{why}, and the client reported error: 'oops'"}
+    twice = played({"lifecycle": {"pace": "3s"}, "query": [query, query]})
+    assert not broken(told(ended(twice, twice.wire.sightings[2].ended), outcome="error", reason="oops"))
+
+
+def test_who_does_not_know_when_the_time_is_over_says_so() -> None:
+    never = played({"lifecycle": {"pace": "10ms", "outcome": "never"}})
+    assert not broken(told(never, outcome="unknown"))
+
+
+def test_a_failed_task_is_not_paid_for() -> None:
+    failed = played({"lifecycle": {"pace": "10ms", "outcome": "failure"}})
+    assert not broken(told(msgspec.structs.replace(failed, tasks=[*failed.tasks, *failed.tasks]), outcome="failed"))
+    paid = played(CALM)
+    assert "paid-once" in broken(msgspec.structs.replace(paid, tasks=[*paid.tasks, *paid.tasks]))
+
+
+def test_creates_may_be_as_many_as_seconds_besides_a_dozen() -> None:
+    calm = played(CALM)
+    create = calm.submits[0]
+
+    def creates(count: int, seconds: float) -> Session:
+        session = ended(calm, calm.began + seconds)
+        wire = WireLog()
+        wire.sightings = [create] * count
+        return msgspec.structs.replace(session, wire=wire)
+
+    assert "bounded" not in broken(creates(12, 0.0))
+    assert broken(creates(14, 1.0))["bounded"] == "14 creates for 1 job"
+    assert "bounded" not in broken(creates(14, 2.0))
+
+
+def test_a_receiver_that_is_not_ready_may_ask_for_a_callback_again() -> None:
+    attempt = Attempt(1, 0, "d-1", 1, "t-1", "succeed", "http://client.test", "refused", 503, "503", final=True)
+    assert not broken(msgspec.structs.replace(played(CALM), attempts=[attempt]))
+
+
+def test_a_program_that_crashes_without_a_result_has_not_ended() -> None:
+    (job,) = played(CALM).jobs
+    log = b"Traceback (most recent call last):\nKeyError: 'data'\n"
+    crashed = Ending("silent", 0.0, 1.0, detail="it ended with status 1", log=log, exit_status=1)
+
+    def ending(one: Ending) -> Session:
+        return msgspec.structs.replace(played(CALM), jobs=[msgspec.structs.replace(job, ending=one)])
+
+    assert broken(ending(crashed)) == {
+        "ends": "it ended with status 1; the last line in its log is \"KeyError: 'data'\""
+    }
+    assert not broken(ending(msgspec.structs.replace(crashed, log=b"the task failed\n")))
+    assert not broken(ending(msgspec.structs.replace(crashed, exit_status=0)))
 
 
 def test_one_job_has_one_result_and_its_receiver_takes_what_comes() -> None:

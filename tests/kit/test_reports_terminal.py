@@ -8,7 +8,7 @@ import msgspec
 from hypothesis import given, settings
 from rich.console import Console
 
-from contracts.report.coverage_table import print_coverage, print_lines
+from contracts.report.coverage_table import print_coverage, print_line
 from contracts.report.model import Coverage, Report
 from contracts.report.progress import LiveProgress, PlainProgress, progress_on
 from contracts.report.terminal import make_console, print_summary
@@ -87,14 +87,10 @@ def test_the_whole_coverage_is_two_tables() -> None:
     assert covered(Coverage()) == ""
 
 
-def test_each_dimension_has_a_line_that_says_what_was_not_shown() -> None:
-    told = covered(a_coverage(), print_lines).splitlines()
-    assert " ".join(told[:2]) == SHOWN
-    assert told[2:4] == [
-        "operations 2 of 3; not shown: listOmniVideos",
-        "problems 1 of 3; not shown: rate-limited, balance-exhausted",
-    ]
-    assert covered(Coverage(), print_lines) == ""
+def test_all_that_was_shown_is_one_line_with_a_way_to_see_more() -> None:
+    told = " ".join(covered(a_coverage(), print_line).split())
+    assert told == f"{SHOWN} (--coverage tells all)"
+    assert covered(Coverage(), print_line) == ""
 
 
 def test_coverage_keeps_to_a_narrow_terminal_and_to_ascii() -> None:
@@ -109,7 +105,7 @@ def test_coverage_keeps_to_a_narrow_terminal_and_to_ascii() -> None:
 @settings(max_examples=40, deadline=None)
 @given(reports)
 def test_any_coverage_can_be_told_without_controls(report: Report) -> None:
-    for show in (print_coverage, print_lines):
+    for show in (print_coverage, print_line):
         told = covered(report.coverage, show)
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]", told)
 
