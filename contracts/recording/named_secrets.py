@@ -14,6 +14,8 @@ GONE = "[gone]"
 
 _USER = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]{0,20}:(?:\\?/){2})[^\s/?#\"<>\\]+@")
 _FIELD = re.compile(r"(?<![^\s=&;#?\"'<>(),{}:/|])([^\s=&;#?\"'<>(),{}:/|]{1,200})=")
+# The scheme names it; a word without a digit is one of a sentence: `Bearer authentication`.
+_SCHEME = re.compile(r"\b((?:bearer|basic)\s{1,4})(?=[^\s\d]{0,200}\d)[\w.~+/=-]{8,}", re.IGNORECASE | re.ASCII)
 # An apostrophe, a comma and a semicolon may be in a value. One that begins with a quote goes on until the next.
 _FIELD_VALUE = re.compile(r"(?:\"[^\"\n]*\"?|'[^'\n]*'?)?[^&#\s]*")
 _MEMBER = re.compile(
@@ -34,6 +36,7 @@ def without_named(text: str, names: SecretNames) -> str:
     """Return a text without what is a secret by its name."""
     if "@" in text:
         text = _USER.sub(rf"\1{GONE}@", text)
+    text = _SCHEME.sub(rf"\1{GONE}", text)
     if "name" in text.lower() and "--" in text:
         text = _PART.sub(lambda match: _part(match, names), text)
     if ":" in text or "=>" in text:
@@ -65,6 +68,8 @@ def _fields(text: str, names: SecretNames) -> Iterator[str]:
     while match := _FIELD.search(text, place):
         # In the value of another one may be the next.
         place = match.end()
+        if not names.hide(match[1], None, address=True):
+            continue
         value = _FIELD_VALUE.match(text, place)
         if value and value[0] and names.hide(match[1], value[0], address=True):
             yield text[done:place]
@@ -76,11 +81,12 @@ def _fields(text: str, names: SecretNames) -> Iterator[str]:
 def _members(text: str, names: SecretNames) -> Iterator[str]:
     done = place = 0
     while match := _MEMBER.search(text, place):
-        place = match.end()
+        place, name = match.end(), match[1] or match[2]
+        if not names.hide(name, None):
+            continue
         end = _end(text, place)
-        value = text[place:end]
-        plain = value.strip("\"'")
-        if plain not in ("", "null", "None") and names.hide(match[1] or match[2], plain):
+        plain = text[place:end].strip("\"'")
+        if plain not in ("", "null", "None") and names.hide(name, plain):
             yield text[done:place]
             yield f'"{GONE}"'
             done = place = end

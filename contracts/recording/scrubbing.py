@@ -29,7 +29,7 @@ _BODY_BYTES_KEPT = 1_048_576
 # Taking a key out may put another one together, if somebody means it to.
 _ROUNDS_MAX = 8
 # A URL in a parameter of a URL in a text in JSON.
-_READINGS_MAX = 4
+_READINGS_MAX = 3
 
 _INLINE = re.compile(r"(?:data:[^,]{0,200},)?[A-Za-z0-9+/_=-]+")
 # JSON behind what may stand before it: a byte order mark, a record separator, the word of an event stream.
@@ -61,17 +61,13 @@ class Scrubber:
 
     def text(self, text: str) -> str:
         """Return a text without secrets. What hides one by how it is written is told as it reads."""
-        text = plain = self._rounds(text)
-        for _ in range(_READINGS_MAX):
-            before = plain
-            for reader in _READERS:
-                read = reader(plain)
-                if read != plain:
-                    plain = self._rounds(read)
-                    text = text if plain == read else plain
-            if plain == before:
-                break
-        return text
+        for _ in range(_ROUNDS_MAX):
+            text = self._rounds(text)
+            read = self._read(text)
+            if read is None:
+                return text
+            text = read
+        return GONE
 
     def query(self, query: str) -> str:
         """Return the query of a request without secrets."""
@@ -119,17 +115,12 @@ class Scrubber:
         return (
             Body("digest", None, size, digest, cut)
             if "\0" in text
-            else Body("text", self._told(text, cut), size, "", cut)
+            else Body("text", self._shortened(text, body=True, cut=cut), size, "", cut)
         )
 
     def cut(self, text: str) -> str:
         """Return a text without secrets that was cut before: half a key at its end is none that would be found."""
         return self.text(self._keys.cut(self._keys.text(text)))
-
-    def _told(self, text: str, cut: bool) -> str:
-        text = self._keys.text(text)
-        text = self._keys.cut(text) if cut else text
-        return self._shortened(without_fields(text, self._names) if is_form(text) else text)
 
     def _rounds(self, text: str) -> str:
         for _ in range(_ROUNDS_MAX):
@@ -139,6 +130,19 @@ class Scrubber:
                 return text
             text = scrubbed
         return GONE
+
+    def _read(self, text: str) -> str | None:
+        """Return a text as it reads where a secret is seen in it only then, without that."""
+        seen, readings = {text}, [text]
+        for _ in range(_READINGS_MAX):
+            # What is written in which order is not known: one reader too many takes the end of a value apart.
+            readings = [read for each in readings for reader in _READERS if (read := reader(each)) not in seen]
+            for read in dict.fromkeys(readings):
+                scrubbed = self._rounds(read)
+                if scrubbed != read:
+                    return scrubbed
+            seen.update(readings)
+        return None
 
     def _within_json(self, text: str) -> str:
         """Without the secrets of a text that is JSON, or whose lines are."""
@@ -175,16 +179,18 @@ class Scrubber:
             return self.text(shown)
         return GONE if value and self._names.hide(name, value) else self.text(value)
 
-    def _shortened(self, text: str) -> str:
+    def _shortened(self, text: str, *, body: bool = False, cut: bool = False) -> str:
         """Without secrets; a picture by its digest, a very long text by its beginning."""
-        if len(text) > _INLINE_CHARACTERS_MAX and _INLINE.fullmatch(text):
+        characters = len(text)
+        if characters > _INLINE_CHARACTERS_MAX and _INLINE.fullmatch(text):
             digest = hashlib.sha256(text.encode()).hexdigest()
-            return f"[{len(text)} characters of Base64, SHA-256 {digest}]"
-        if len(text) <= _TEXT_CHARACTERS_MAX:
-            return self.text(text)
-        # The whole is scrubbed before it is cut: half a secret would not be found.
-        scrubbed = self.text(text)
-        return f"{scrubbed[:_TEXT_CHARACTERS_KEPT]}… [{len(text)} characters]"
+            return f"[{characters} characters of Base64, SHA-256 {digest}]"
+        # Far more is scrubbed than is kept: half a secret would not be found.
+        long = characters > _TEXT_CHARACTERS_MAX
+        text = self._keys.text(text[:_TEXT_CHARACTERS_MAX])
+        text = self._keys.cut(text) if cut or long else text
+        text = self.text(without_fields(text, self._names) if body and is_form(text) else text)
+        return f"{text[:_TEXT_CHARACTERS_KEPT]}… [{characters} characters]" if long else text
 
 
 def _ends_in_a_character(body: bytes) -> bool:

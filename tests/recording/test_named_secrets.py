@@ -175,6 +175,8 @@ def test_sentences_stay(text: str) -> None:
         ("https://user:pa'ss@x.test/v", "https://[gone]@x.test/v"),
         ("https://user:p@ss@x.test/v", "https://[gone]@x.test/v"),
         ("https://x.test/cb#access_token=X1&state=2", "https://x.test/cb#access_token=[gone]&state=2"),
+        ("curl -H 'authorization: Bearer sk-live-X1'", "curl -H 'authorization: Bearer [gone]'"),
+        ("Basic dXNlcjpYMQ==, or Bearer authentication", "Basic [gone], or Bearer authentication"),
         ("/login?next=%2Fa%3Ftoken%3DX1%26b%3D2", "/login?next=/a?token=[gone]&b=2"),
     ],
 )
