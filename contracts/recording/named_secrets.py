@@ -14,8 +14,8 @@ GONE = "[gone]"
 
 _USER = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]{0,20}:(?:\\?/){2})[^\s/?#\"<>\\]+@")
 _FIELD = re.compile(r"(?<![^\s=&;#?\"'<>(),{}:/|])([^\s=&;#?\"'<>(),{}:/|]{1,200})=")
-# The scheme names it; a word without a digit is one of a sentence: `Bearer authentication`.
-_SCHEME = re.compile(r"\b((?:bearer|basic)\s{1,4})(?=[^\s\d]{0,200}\d)[\w.~+/=-]{8,}", re.IGNORECASE | re.ASCII)
+# The scheme names it. A word in small letters is one of a sentence: `Bearer authentication`.
+_SCHEME = re.compile(r"\b((?i:bearer|basic)\s{1,4})(?=\S{0,200}[0-9=]|\S{1,200}[A-Z])[\w.~+/=-]{8,}", re.ASCII)
 # An apostrophe, a comma and a semicolon may be in a value. One that begins with a quote goes on until the next.
 _FIELD_VALUE = re.compile(r"(?:\"[^\"\n]*\"?|'[^'\n]*'?)?[^&#\s]*")
 _MEMBER = re.compile(

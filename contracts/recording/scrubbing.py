@@ -111,12 +111,10 @@ class Scrubber:
             text = body.decode(errors="ignore") if cut and _ends_in_a_character(body) else body.decode()
         except UnicodeDecodeError:
             return Body("digest", None, size, digest, cut)
-        # In UTF-16 nothing would be found, and everybody could read it.
-        return (
-            Body("digest", None, size, digest, cut)
-            if "\0" in text
-            else Body("text", self._shortened(text, body=True, cut=cut), size, "", cut)
-        )
+        if "\0" in text:
+            # In UTF-16 nothing would be found, and everybody could read it.
+            return Body("digest", None, size, digest, cut)
+        return Body("text", self._shortened(text, body=True, cut=cut), size, "", cut)
 
     def cut(self, text: str) -> str:
         """Return a text without secrets that was cut before: half a key at its end is none that would be found."""

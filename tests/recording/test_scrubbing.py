@@ -187,6 +187,7 @@ def test_a_body_that_is_cut_does_not_end_in_half_a_key() -> None:
     scrubber.learn([("authorization", f"Bearer {KEY}")])
     for length in range(4, len(KEY) + 1):
         assert scrubber.body(f'{{"echo": "{KEY[:length]}'.encode(), cut=True).value == '{"echo": "[key]'
+    assert scrubber.body(f'{{"echo": "{KEY[:9]}, no'.encode(), cut=True).value == f'{{"echo": "{KEY[:9]}, no'
     assert scrubber.body("für é".encode()[:-1], cut=True).value == "für "
 
 
@@ -277,6 +278,7 @@ def test_a_picture_is_replaced_by_its_digest() -> None:
 def test_bytes_that_are_no_text_are_told_by_their_digest() -> None:
     body = Scrubber("authorization").body(b"\xff\x00")
     assert (body.form, body.bytes, body.sha256) == ("digest", 2, hashlib.sha256(b"\xff\x00").hexdigest())
+    assert Scrubber("authorization").body(b"packed", encoded=True).form == "digest"
 
 
 def test_a_body_nested_beyond_reason_is_recorded_all_the_same() -> None:
@@ -313,3 +315,9 @@ def test_what_puts_a_key_together_when_another_is_taken_out_is_taken_out_whole()
     scrubber = Scrubber("authorization")
     scrubber.learn([("authorization", "key]key]")])
     assert "key]key]" not in scrubber.text("key]" * 50)
+
+
+def test_a_text_that_is_made_to_put_keys_together_without_end_is_taken_out_whole() -> None:
+    scrubber = Scrubber("authorization")
+    scrubber.learn([("authorization", "x[key]yyyy")])
+    assert scrubber.text("x" * 20 + "[key]" + "yyyy" * 20) == "[gone]"
