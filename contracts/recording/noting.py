@@ -7,13 +7,15 @@ import msgspec
 
 from contracts.recording.forwarding import RawHeaders, unpacked
 from contracts.recording.inspecting import Inspector, Place
+from contracts.recording.named_secrets import GONE
 from contracts.recording.recorded import Body, Breach, Exchange, Loss, Reply, Request, Told
-from contracts.recording.scrubbing import GONE, Scrubber, pairs_of
+from contracts.recording.scrubbing import Scrubber, pairs_of
 from mock_server.compiled import Compiled
 from mock_server.pointers import MISSING, lookup, parse
 from mock_server.validation import shown
 
 _LINE_CHARACTERS_MAX = 600
+_PATH_CHARACTERS_MAX = 200
 
 
 class Passed(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,10 +134,14 @@ class Notes:
             parts = parse(breach.pointer)
             there = lookup(body.value, parts)
             came = GONE if there is MISSING else shown(there)
+        elif breach.pointer == "path":
+            came = self._scrubber.text(passed.path.decode("latin-1"))[:_PATH_CHARACTERS_MAX]
+        elif breach.pointer.startswith("?") and self._scrubber.hides(breach.pointer[1:]):
+            came = GONE
         return Breach(
             breach.who,
             self._scrubber.text(breach.pointer),
-            self._scrubber.text(came),
+            self._scrubber.cut(came) if "…" in came else self._scrubber.text(came),
             self._scrubber.text(breach.expected),
             breach.rule,
             breach.source,

@@ -1,26 +1,25 @@
 """Takes secrets out of what is recorded, before anything of it is written or shown.
 
 Keys are learned from the headers and query parameters that bring them, and are taken out wherever else they occur: as
-they are, as URLs, forms, JSON and HTML write them, and in Base64. What is a secret by its name (a cookie, the signature
-of an address) goes whole. Pictures in Base64 are replaced by their digest: nobody reads them.
+they are, as URLs, forms, JSON and HTML write them, and in Base64. What is a secret by its name (a cookie, a password,
+the signature of an address) goes whole. Pictures in Base64 are replaced by their digest: nobody reads them.
 """
 
 import hashlib
 import html
+import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
-from urllib.parse import quote, quote_plus, unquote_plus
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+from urllib.parse import unquote, unquote_plus
 
-from contracts.checks.secrecy import base64_forms
+from contracts.recording.learned_keys import LearnedKeys, keys_in
+from contracts.recording.named_secrets import GONE, is_form, without_fields, without_named
 from contracts.recording.recorded import Body
+from contracts.recording.secret_names import SecretNames, counts, is_count, unescaped
 from mock_server.decoding import NotJson, decode_body
-from mock_server.redaction import SECRET_CHARACTERS_MIN, SHOWN_KEY, Redactor, key_in, shown_header
+from mock_server.redaction import SHOWN_KEY, shown_header
 
-GONE = "[gone]"
-
-# More keys than one client has. The oldest are forgotten; each request's own are always known.
-_KEYS_MAX = 256
 # A longer text without blanks is no text for people.
 _INLINE_CHARACTERS_MAX = 1_024
 # What is longer is told by its beginning.
@@ -29,23 +28,15 @@ _TEXT_CHARACTERS_KEPT = 1_024
 _BODY_BYTES_KEPT = 1_048_576
 # Taking a key out may put another one together, if somebody means it to.
 _ROUNDS_MAX = 8
+# A URL in a parameter of a URL in a text in JSON.
+_READINGS_MAX = 3
 
-_BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=")
 _INLINE = re.compile(r"(?:data:[^,]{0,200},)?[A-Za-z0-9+/_=-]+")
-_USER = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]{0,20}:(?:\\?/){2})[^\s/?#@\"'<>\\]+@")
-_QUERY = re.compile(r"([?&;])([^\s=&;#?\"'<>]{1,200})=([^\s&;#\"'<>]*)")
-# Headers and parameters that are secrets whatever their value. What signs a callback is none: its secret stays at home.
-_SECRET_HEADERS = frozenset(("cookie", "set-cookie", "x-amz-security-token", "x-amz-credential"))
-_SECRET_WORDS = frozenset(
-    """token secret password passwd apikey key auth authorization credential credentials session jwt sig sign signature
-    expires policy accesskey accesskeyid awsaccesskeyid googleaccessid ossaccesskeyid""".split()  # noqa: SIM905
-)
-_KEY_WORDS = frozenset(("token", "secret", "password", "apikey", "key", "auth", "authorization", "jwt", "accesskey"))
-_SIGNED_PREFIXES = ("x-amz-", "x-goog-", "x-oss-", "x-tos-", "x-cos-", "q-sign", "q-ak", "q-key", "q-signature")
-_SECRET_MEMBERS = re.compile(
-    r"(api|access|secret|private)[_-]?(key|token)|(client[_-]?)?secret|password|passwd|authorization|(id|refresh)[_-]token",
-    re.IGNORECASE,
-)
+# JSON behind what may stand before it: a byte order mark, a record separator, the word of an event stream.
+_JSON_TEXT = re.compile(r"([\ufeff\x1e\s]*(?:data:)?\s*)(?=[\[{])(.*?)(\s*)", re.DOTALL)
+_READERS: tuple[Callable[[str], str], ...] = (unescaped, unquote, html.unescape)
+
+Below = Literal["", "counts", "secret"]
 
 
 class Scrubber:
@@ -54,73 +45,50 @@ class Scrubber:
     def __init__(self, key_header: str, names: Iterable[str] = ()) -> None:
         """`names` are further headers, query parameters and members of bodies that are secrets."""
         self._key_header = key_header
-        self._names = frozenset(each.lower() for each in names)
-        self._keys: dict[str, None] = {}
-        self._redactor = Redactor(())
-        self._base64 = re.compile("(?!)")
-
-    # Learning
+        self._names, self._keys = SecretNames(names), LearnedKeys()
 
     def learn(self, headers: Iterable[tuple[str, str]], query: str = "") -> bool:
         """Take in the keys that a request brings; tell whether any of them is new."""
-        found = [secret for name, value in headers if self._brings_key(name, value) for secret in _keys_in(value)]
+        found = [secret for name, value in headers if self._brings_key(name, value) for secret in keys_in(value)]
         for name, value in _pairs(query):
-            if name.lower() in self._names or _words(name) & _KEY_WORDS:
+            if self._names.bring_key(name, value):
                 found += [unquote_plus(value), unquote_plus(value, "latin-1")]
-        new = {each for each in found if len(each) >= SECRET_CHARACTERS_MIN and each not in self._keys}
-        for each in found:
-            if len(each) >= SECRET_CHARACTERS_MIN:
-                self._keys.pop(each, None)
-                self._keys[each] = None
-        if new:
-            while len(self._keys) > _KEYS_MAX:
-                del self._keys[next(iter(self._keys))]
-            self._redactor = Redactor(form for each in self._keys for form in _written_forms(each))
-            forms = {
-                form.decode("ascii") for each in self._keys for data in _encodings(each) for form in base64_forms(data)
-            }
-            self._base64 = re.compile("|".join(sorted(map(re.escape, forms), key=len, reverse=True)))
-        return bool(new)
+        return self._keys.learn(found)
 
-    def _brings_key(self, name: str, value: str) -> bool:
-        shown = shown_header(name, value, self._key_header)
-        return shown is not None or name in self._names or bool(not _stays(name) and _words(name) & _KEY_WORDS)
-
-    # Scrubbing
+    def hides(self, name: str) -> bool:
+        """Tell whether a parameter is a secret by its name."""
+        return self._names.hide(name, None, address=True)
 
     def text(self, text: str) -> str:
-        """Return a text without secrets."""
-        text = _USER.sub(rf"\1{GONE}@", text)
-        if "=" in text:
-            text = _QUERY.sub(self._parameter, text)
+        """Return a text without secrets. What hides one by how it is written is told as it reads."""
         for _ in range(_ROUNDS_MAX):
-            scrubbed = self._without_base64(self._redactor.text(text))
-            if scrubbed == text:
+            text = self._rounds(text)
+            read = self._read(text)
+            if read is None:
                 return text
-            text = scrubbed
+            text = read
         return GONE
 
     def query(self, query: str) -> str:
         """Return the query of a request without secrets."""
-        return self.text(f"?{query}")[1:] if query else ""
+        return self.text(without_fields(self._keys.text(query), self._names)) if query else ""
 
     def headers(self, headers: Iterable[tuple[str, str]]) -> tuple[str, ...]:
         """Return headers without secrets, each as a line."""
         return tuple(f"{self.text(name)}: {self._header(name, value)}" for name, value in headers)
 
-    def value(self, value: Any, *, secret: bool = False) -> Any:
-        """Return a JSON value without secrets, and without pictures. Below a secret member nothing is left."""
+    def value(self, value: Any, *, below: Below = "") -> Any:
+        """Return a JSON value without secrets, and without pictures. `below` a secret member nothing is left."""
         if isinstance(value, dict):
             return {
-                self.text(key): self.value(each, secret=secret or self._is_secret(key, each))
-                for key, each in value.items()
+                self.text(key): self.value(each, below=self._below(key, each, below)) for key, each in value.items()
             }
         if isinstance(value, list):
-            return [self.value(each, secret=secret) for each in value]
-        if isinstance(value, str):
-            return GONE if secret and value else self._shortened(value)
-        if secret and value is not None:
+            return [self.value(each, below=below) for each in value]
+        if below and value not in (None, "") and not (below == "counts" and is_count(value)):
             return GONE
+        if isinstance(value, str):
+            return self._shortened(value)
         if isinstance(value, int | float) and not isinstance(value, bool):
             text = str(value)
             return value if self.text(text) == text else SHOWN_KEY
@@ -139,106 +107,105 @@ class Scrubber:
         except (NotJson, RecursionError):
             pass
         try:
-            return Body("text", self._shortened(body.decode()), size, "", cut)
+            # The last character may be cut too.
+            text = body.decode(errors="ignore") if cut and _ends_in_a_character(body) else body.decode()
         except UnicodeDecodeError:
             return Body("digest", None, size, digest, cut)
+        if "\0" in text:
+            # In UTF-16 nothing would be found, and everybody could read it.
+            return Body("digest", None, size, digest, cut)
+        return Body("text", self._shortened(text, body=True, cut=cut), size, "", cut)
 
-    def _without_base64(self, text: str) -> str:
-        """Without the words of Base64 that have a key in them, each as a whole: its ends tell of the key as well."""
-        parts, done = [], 0
-        while match := self._base64.search(text, done):
-            begin, end = match.span()
-            while begin > done and text[begin - 1] in _BASE64:
-                begin -= 1
-            while end < len(text) and text[end] in _BASE64:
-                end += 1
-            parts += [text[done:begin], SHOWN_KEY]
-            done = end
-        return "".join([*parts, text[done:]])
+    def cut(self, text: str) -> str:
+        """Return a text without secrets that was cut before: half a key at its end is none that would be found."""
+        return self.text(self._keys.cut(self._keys.text(text)))
+
+    def _rounds(self, text: str) -> str:
+        for _ in range(_ROUNDS_MAX):
+            # The keys first: what else is looked for may end in the middle of one.
+            scrubbed = without_named(self._within_json(self._keys.text(text)), self._names)
+            if scrubbed == text:
+                return text
+            text = scrubbed
+        return GONE
+
+    def _read(self, text: str) -> str | None:
+        """Return a text as it reads where a secret is seen in it only then, without that."""
+        seen, readings = {text}, [text]
+        for _ in range(_READINGS_MAX):
+            # What is written in which order is not known: one reader too many takes the end of a value apart.
+            readings = [read for each in readings for reader in _READERS if (read := reader(each)) not in seen]
+            for read in dict.fromkeys(readings):
+                scrubbed = self._rounds(read)
+                if scrubbed != read:
+                    return scrubbed
+            seen.update(readings)
+        return None
+
+    def _within_json(self, text: str) -> str:
+        """Without the secrets of a text that is JSON, or whose lines are."""
+        if "{" not in text and "[" not in text:
+            return text
+        whole = self._of_json(text)
+        return "\n".join(map(self._of_json, text.split("\n"))) if whole == text and "\n" in text else whole
+
+    def _of_json(self, text: str) -> str:
+        match = _JSON_TEXT.fullmatch(text)
+        if match is None:
+            return text
+        before, inside, behind = match.groups()
+        try:
+            value = decode_body(inside.encode())
+            scrubbed = self.value(value)
+        except (NotJson, RecursionError, UnicodeEncodeError):
+            return text
+        if scrubbed == value:
+            return text
+        return f"{before}{json.dumps(scrubbed, ensure_ascii=False, separators=(',', ':'))}{behind}"
+
+    def _below(self, name: str, value: Any, below: Below) -> Below:
+        if below == "secret" or not self._names.hide(name, value):
+            return below
+        return "counts" if counts(name) and not self._names.given(name) else "secret"
+
+    def _brings_key(self, name: str, value: str) -> bool:
+        return shown_header(name, value, self._key_header) is not None or self._names.bring_key(name, value)
 
     def _header(self, name: str, value: str) -> str:
         shown = shown_header(name, value, self._key_header)
         if shown is not None:
             return self.text(shown)
-        if name in self._names or name in _SECRET_HEADERS or (not _stays(name) and _words(name) & _SECRET_WORDS):
-            return GONE
-        return self.text(value)
+        return GONE if value and self._names.hide(name, value) else self.text(value)
 
-    def _is_secret(self, name: str, value: Any) -> bool:
-        return name.lower() in self._names or (isinstance(value, str) and bool(_SECRET_MEMBERS.fullmatch(name)))
-
-    def _parameter(self, match: re.Match[str]) -> str:
-        before, name, value = match.groups()
-        plain = unquote_plus(name).lower()
-        secret = plain in self._names or plain.startswith(_SIGNED_PREFIXES) or _words(plain) & _SECRET_WORDS
-        return f"{before}{name}={GONE if secret and value else value}"
-
-    def _shortened(self, text: str) -> str:
+    def _shortened(self, text: str, *, body: bool = False, cut: bool = False) -> str:
         """Without secrets; a picture by its digest, a very long text by its beginning."""
-        if len(text) > _INLINE_CHARACTERS_MAX and _INLINE.fullmatch(text):
+        characters = len(text)
+        if characters > _INLINE_CHARACTERS_MAX and _INLINE.fullmatch(text):
             digest = hashlib.sha256(text.encode()).hexdigest()
-            return f"[{len(text)} characters of Base64, SHA-256 {digest}]"
-        if len(text) <= _TEXT_CHARACTERS_MAX:
-            return self.text(text)
-        # The whole is scrubbed before it is cut: half a secret would not be found.
-        scrubbed = self.text(text)
-        return f"{scrubbed[:_TEXT_CHARACTERS_KEPT]}… [{len(text)} characters]"
+            return f"[{characters} characters of Base64, SHA-256 {digest}]"
+        # Far more is scrubbed than is kept: half a secret would not be found.
+        long = characters > _TEXT_CHARACTERS_MAX
+        text = self._keys.text(text[:_TEXT_CHARACTERS_MAX])
+        text = self._keys.cut(text) if cut or long else text
+        text = self.text(without_fields(text, self._names) if body and is_form(text) else text)
+        return f"{text[:_TEXT_CHARACTERS_KEPT]}… [{characters} characters]" if long else text
 
 
-def _keys_in(header: str) -> list[str]:
-    """What a header names as the key: all of it, and what stands behind the word of its scheme."""
-    whole = header.strip()
-    key, (_, _, behind) = key_in(whole), whole.partition(" ")
-    return [each for each in dict.fromkeys((whole, key or "", behind.strip())) if each]
+def _ends_in_a_character(body: bytes) -> bool:
+    """Whether all of a body is UTF-8 but for a character that is cut at its end."""
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        return error.reason == "unexpected end of data"
+    return False
 
 
-def _encodings(secret: str) -> list[bytes]:
-    """The bytes that a key may be. Headers are read as Latin-1."""
-    found = [secret.encode()]
-    if not secret.isascii():
-        found.append(secret.encode("latin-1", "ignore"))
-        try:
-            secret.encode("latin-1").decode()
-        except (UnicodeDecodeError, UnicodeEncodeError):
-            return found
-    return found
-
-
-def _written_forms(secret: str) -> set[str]:
-    """How a key may be written. That URLs and JSON write some characters otherwise, the redactor knows itself."""
-    forms = {secret, html.escape(secret), quote_plus(secret), quote(secret, safe=""), secret.replace(" ", "+")}
-    if not secret.isascii():
-        raw = secret.encode("latin-1", "ignore")
-        forms |= {raw.decode("utf-8", "ignore"), quote(raw, safe=""), quote_plus(raw)}
-        forms |= {secret.encode("ascii", "backslashreplace").decode()}
-    forms |= {re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), each) for each in forms}
-    return {each for each in forms if len(each) >= SECRET_CHARACTERS_MIN}
-
-
-def _words(name: str) -> set[str]:
-    """The words that a name is made of, the whole of it included: `access_token`, `X-Auth-Token`, `authToken`."""
-    parts = re.split(r"[^a-z0-9]+", re.sub(r"([a-z])([A-Z])", r"\1-\2", name).lower())
-    return {*parts, "".join(parts)}
-
-
-def _stays(name: str) -> bool:
-    """What signs a message tells no secret; and an idempotency key is not what its name says."""
-    return (
-        name.startswith(("webhook-", "svix-", "access-control-", "sec-"))
-        or name.endswith("signature")
-        or name in _NO_SECRETS
-    )
-
-
-_NO_SECRETS = frozenset(
-    ("idempotency-key", "x-idempotency-key", "expires", "cache-key", "surrogate-key", "referrer-policy",
-     "content-security-policy", "cross-origin-opener-policy", "cross-origin-embedder-policy", "permissions-policy",
-     "cross-origin-resource-policy")
-)  # fmt: skip
-
-
-def _pairs(query: str) -> list[tuple[str, str]]:
-    return [(name, value) for name, _, value in (each.partition("=") for each in re.split("[&;]", query)) if value]
+def _pairs(query: str) -> Iterator[tuple[str, str]]:
+    """The parameters of a query, whether or not a semicolon ends them."""
+    for each in dict.fromkeys((*query.split("&"), *re.split("[&;]", query))):
+        name, _, value = each.partition("=")
+        if value:
+            yield name, value
 
 
 def pairs_of(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
