@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from contracts.drivers.base import Driver
     from contracts.drivers.warp import Warp
 
+# What stands for the value of a variable that may be a secret.
+WITHHELD = "…"
 # A second of the client is a millisecond of ours then, which no machine keeps to.
 WARP_MAX = 1_000
 
@@ -85,7 +87,7 @@ def replay_of(
     for each in environment:
         name, _, value = each.partition("=")
         filled_in = "{base_url}" in value or "{api_key}" in value
-        words.append(f"--env={shlex.quote(each)}" if filled_in else f"--env={name}=…")
+        words.append(f"--env={shlex.quote(each)}" if filled_in else f"--env={name}={WITHHELD}")
     chosen = {"--profile": profile, "--spec": spec, "--scenarios": scenarios}
     words += [f"{option}={shlex.quote(str(each))}" for option, each in chosen.items() if each is not None]
     words += [f"--seed={seed}"] * (seed != 0)

@@ -3,13 +3,14 @@
 import contextlib
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from contracts.command_options import (
+    WITHHELD,
     capability_option,
     client_setting_option,
     command_argument,
@@ -25,6 +26,7 @@ from mock_server.options import Duration, fail, one_line_errors, profile_option,
 
 if TYPE_CHECKING:
     from contracts.drivers.base import Driver
+    from contracts.fuzz.found import Kept
     from contracts.fuzz.fuzzing import Options
     from contracts.fuzz.progress import Progress
     from contracts.fuzz.search import Budget
@@ -85,7 +87,7 @@ def fuzz(
     with one_line_errors():
         need_kit("fuzz")
         from contracts.drivers.child import check_command
-        from contracts.fuzz.found import read_corpus
+        from contracts.fuzz.found import read_files
         from contracts.fuzz.fuzz_report import Searched, check_report_folder, tell
         from contracts.fuzz.fuzzing import EXEC_WIDTH, WIDTH, Options, chosen_invariants
         from contracts.fuzz.progress import Progress
@@ -96,13 +98,13 @@ def fuzz(
 
         check_report_folder(report_folder)
         names = chosen_invariants(invariants)
-        corpus = [each.behaviour for each in read_corpus(folder)]
+        files = read_files(folder)
         options = Options(
             seconds=for_ms / 1000,
             examples=examples,
             seed=seed,
             invariants=names,
-            corpus=corpus,
+            corpus=[each.behaviour for each in files.values()],
             width=WIDTH if worker else EXEC_WIDTH,
         )
         console = make_console()
@@ -113,7 +115,7 @@ def fuzz(
             warped = warp_given(warp, command, environment)
             driver = driver_of(command, worker, capabilities, environment, client_settings, options.width, warped)
             with elsewhere(), progress:
-                run_unless_interrupted(_fuzz(driver, options, budget, progress, profile=profile, spec=spec))
+                run_unless_interrupted(_fuzz(driver, options, budget, progress, files, profile=profile, spec=spec))
         except HarnessError as error:
             broken_off = str(error)
         except (Interrupted, KeyboardInterrupt):
@@ -123,7 +125,7 @@ def fuzz(
             fail(broken_off or "interrupted: the client was ended, and nothing had been searched")
         replay = replay_words(worker, capabilities, environment, client_settings, profile, spec, warp)
         for found in outcome.all_found:
-            click.echo(told(found, folder, command, replay, worker=worker))
+            click.echo(told(found, folder, command, replay))
         line = summary(outcome, budget, interrupted=interrupted)
         assert progress.universe is not None
         searched = Searched(outcome, progress.universe, line, seed, command, folder, replay)
@@ -141,16 +143,19 @@ async def _fuzz(
     options: "Options",
     budget: "Budget",
     progress: "Progress",
+    files: Mapping[Path, "Kept"],
     *,
     profile: str | None,
     spec: Path | None,
 ) -> None:
     from contracts.arena import Arena
     from contracts.coverage import universe_of
+    from contracts.fuzz.found import check_playable
     from contracts.fuzz.fuzzing import fuzz_live
     from contracts.playing import LiveStage
 
     async with Arena(lanes=options.width, profile=profile, spec=spec) as arena, contextlib.AsyncExitStack() as stack:
+        check_playable(files, arena.twin)
         stack.push_async_callback(driver.close)
         declared = await driver.start()
         progress.universe = universe_of(arena.twin.program)
@@ -172,5 +177,5 @@ def replay_words(
     words += [f"--client-setting={each}" for each in client_settings]
     for each in environment:
         name, _, value = each.partition("=")
-        words.append(f"--env={each}" if re.search(r"\{(base_url|api_key)\}", value) else f"--env={name}=…")
+        words.append(f"--env={each}" if re.search(r"\{(base_url|api_key)\}", value) else f"--env={name}={WITHHELD}")
     return words + [f"{name}={value}" for name, value in (("--profile", profile), ("--spec", spec)) if value]

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +20,11 @@ from contracts.command_options import (
 from contracts.kit import need_kit
 from mock_server.options import fail, one_line_errors, profile_option, spec_option
 
+if TYPE_CHECKING:
+    from contracts.fuzz.found import Kept
+    from contracts.fuzz.invariants import Broken
+    from contracts.fuzz.search import Found
+
 
 @click.command(context_settings={"ignore_unknown_options": False})
 @worker_option
@@ -30,17 +36,7 @@ from mock_server.options import fail, one_line_errors, profile_option, spec_opti
 @spec_option
 @click.argument("file", type=click.Path(path_type=Path))
 @command_argument
-def replay(
-    file: Path,
-    command: tuple[str, ...],
-    worker: bool,
-    environment: Sequence[str],
-    client_settings: Sequence[str],
-    capabilities: Sequence[str],
-    warp: float | None,
-    profile: str | None,
-    spec: Path | None,
-) -> None:
+def replay(file: Path, **given: Any) -> None:
     """Play a finding a few times against CMD, and say whether the invariant still breaks.
 
     Exit status 0 where it holds, 1 where it breaks, 2 where that could not be told.
@@ -50,22 +46,13 @@ def replay(
 
     with one_line_errors():
         need_kit("replay")
-        from contracts.drivers.child import check_command
         from contracts.fuzz.found import read_kept
         from contracts.fuzz.invariants import INVARIANTS
-        from contracts.fuzz.replaying import CAPABILITIES, PLAYS, replay_driver
         from contracts.fuzz.story import story
-        from contracts.interrupts import run_unless_interrupted
 
         kept = read_kept(file)
-        able = capabilities or ([] if worker else sorted(CAPABILITIES))
-        if warp is not None and kept.callbacks:
-            raise ValueError(f"{file} is about callbacks, of which none are told under --warp: leave --warp out")
         try:
-            check_command(command)
-            warped = warp_given(warp, command, environment)
-            driver = driver_of(command, worker, able, environment, client_settings, PLAYS, warped)
-            found = run_unless_interrupted(replay_driver(kept, driver, profile=profile, spec=spec))
+            found = _played(kept, file, **given)
         except HarnessError as error:
             fail(str(error))
         except (Interrupted, KeyboardInterrupt):
@@ -75,3 +62,49 @@ def replay(
         return
     click.echo(f"{click.style(kept.invariant, fg='red', bold=True)}: {found.broken.seen}\n\n{story(found)}")
     sys.exit(1)
+
+
+def broken_by(found: str, options: Sequence[str], command: Sequence[str]) -> "Broken | None":
+    """Replay a finding, as a test has it, on a command; return what broke, or None.
+
+    `options` are those of `omnimock replay`. Raise what click or the options do for one that is wrong, FoundError for
+    what is no finding, and HarnessError where the command cannot be driven.
+    """
+    from contracts.fuzz.found import HERE, kept_from_text
+    from contracts.interrupts import Interrupted
+
+    given = replay.make_context("replay", [*options, HERE, "--", *command]).params
+    where = given.pop("file")
+    try:
+        broken = _played(kept_from_text(found), where, **given)
+    except Interrupted:
+        # Not this test alone is to end.
+        raise KeyboardInterrupt from None
+    return broken.broken if broken is not None else None
+
+
+def _played(
+    kept: "Kept",
+    where: Path,
+    *,
+    command: Sequence[str],
+    worker: bool,
+    environment: Sequence[str],
+    client_settings: Sequence[str],
+    capabilities: Sequence[str],
+    warp: float | None,
+    profile: str | None,
+    spec: Path | None,
+) -> "Found | None":
+    """Play a finding; return what broke, or None. The options are those of the command."""
+    from contracts.drivers.child import check_command
+    from contracts.fuzz.replaying import CAPABILITIES, PLAYS, replay_driver
+    from contracts.interrupts import run_unless_interrupted
+
+    able = capabilities or ([] if worker else sorted(CAPABILITIES))
+    if warp is not None and kept.callbacks:
+        raise ValueError(f"{where} is about callbacks, of which none are told under --warp: leave --warp out")
+    check_command(command)
+    warped = warp_given(warp, command, environment)
+    driver = driver_of(command, worker, able, environment, client_settings, PLAYS, warped)
+    return run_unless_interrupted(replay_driver(kept, driver, where, profile=profile, spec=spec))

@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
-import yaml
-
 from contracts.case import Case, Play
 from contracts.stage import fills_of
+from mock_server.document_text import yaml_text
 
-_WIDTH = 100
+_COLUMNS = 100
 # Where strangers listen while a client is examined. By hand, nobody listens on port 9.
 _NOBODY = "http://127.0.0.1:9"
 # Long enough to be told from others, short enough to be read.
@@ -37,7 +36,7 @@ def document_of(case: Case, play: Play, name: str) -> dict[str, Any]:
 
 def scenario_text(document: dict[str, Any]) -> str:
     """Return a scenario as the text of its file."""
-    return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=_WIDTH))
+    return yaml_text(document, columns=_COLUMNS)
 
 
 def _named(value: Any) -> Iterator[str]:

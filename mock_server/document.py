@@ -126,7 +126,7 @@ class Document:
         members: dict[str, Any] = {}
         for key, value in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else None
-            if name is None or name == "<<":
+            if name is None or (name == "<<" and not key.style):
                 raise SpecError(self.path, key.start_mark.line + 1, "a key is plain text, and `<<` is not supported")
             if name in members:
                 raise SpecError(self.path, key.start_mark.line + 1, f"the key {name!r} stands here a second time")
@@ -136,8 +136,11 @@ class Document:
 
 def _scalar(node: yaml.ScalarNode) -> Any:
     text: str = node.value
-    if node.style or node.tag.endswith(":str"):
-        return text
+    return text if node.style or node.tag.endswith(":str") else plain_value(text)
+
+
+def plain_value(text: str) -> Any:
+    """Return what a plain scalar stands for; raise ValueError for a number that is too long."""
     if text in _CONSTANTS:
         return _CONSTANTS[text]
     if text[0] not in _NUMBERS_BEGIN_WITH:

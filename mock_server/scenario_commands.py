@@ -176,16 +176,9 @@ def _catalogue(spec: Path | None, folder: Path | None) -> "Catalogue":
 
 
 def _yaml(value: Mapping[str, Any]) -> str:
-    import yaml
+    from mock_server.document_text import members_text
 
-    def dumped(key: str, said: Any) -> str:
-        flow = None if isinstance(said, dict | list) else False
-        text: str = yaml.safe_dump(
-            {key: said}, sort_keys=False, allow_unicode=True, default_flow_style=flow, width=_COLUMNS
-        )
-        return text
-
-    return "".join(dumped(key, said) for key, said in value.items())
+    return members_text(value, columns=_COLUMNS)
 
 
 def _row(told: "Told", resolved: bool) -> dict[str, Any]:

@@ -12,25 +12,23 @@ So it would have to refuse a signed callback as stale, and be right; therefore n
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from contracts.drivers.base import Declared, Driver, Ending, HarnessError, now
-from contracts.drivers.child import pids_with
-from contracts.drivers.preload import check_preloads, find_library, has_loaded, left_over, warps
+from contracts.drivers.base import Declared, Driver, Ending, HarnessError
+from contracts.drivers.leaves import Leaves
+from contracts.drivers.preload import check_preloads, find_library, left_over, warps
 from contracts.jobs import WISHES, Job
 
 # What a client needs its own clock for: a signature is of a moment.
 WITHOUT = frozenset(("callbacks", "callback-relay"))
 # The variable by which our programs under the library are found.
 _MARK = "OMNIMOCK_WARP"
-_LOOK_SECONDS = 0.02
-# A program loads its libraries before anything else: one that ran for so long, and has not, does not; and what starts a
-# client has become the client by then.
-_LOADED_SECONDS_MIN, _LOADED_SECONDS_MAX = 0.15, 1.0
+# How often is looked whether a client has the library, before it was seen to have it and afterwards: another may not.
+_LOOK_SECONDS, _LOOK_AGAIN_SECONDS = 0.02, 0.25
 
 
 class Warp(msgspec.Struct, frozen=True):
@@ -88,13 +86,14 @@ class WarpedDriver:
         self.kind = driver.kind
         self._driver, self._warp = driver, warp
         self._left_before = left_over()
-        self._looking: asyncio.Future[bool] | None = None
+        self._leaves = Leaves(Path(warp.library), f"{_MARK}={warp.variables[_MARK]}")
+        self._looking: asyncio.Future[None] | None = None
 
     async def start(self) -> Declared:
         """Begin; raise HarnessError where the client cannot be driven, or runs without the library."""
         declared = await self._driver.start()
-        if self.kind == "worker" and not self._loaded(self._running()):
-            raise self._untouched()
+        if self.kind == "worker":
+            await self._see()
         return translated(declared, self._warp.factor)
 
     async def run(self, job: Job, limit_seconds: float) -> Ending:
@@ -105,9 +104,14 @@ class WarpedDriver:
         either: set[asyncio.Future[Any]] = {running, looking}
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if looking.done() and not looking.result():
+            if looking.done():
+                looking.result()
                 raise self._untouched()
-            return await running
+            ending = await running
+            # It was too short for more than a doubt.
+            if self._leaves.doubtful and not self._leaves.sure:
+                raise self._untouched()
+            return ending
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
@@ -138,25 +142,23 @@ class WarpedDriver:
             with contextlib.suppress(OSError):
                 path.unlink()
 
-    async def _look(self) -> bool:
-        """Tell whether the client has the library, as soon as it has run for long enough to tell.
-
-        Not sooner: what starts it may have the library, and leave it out in the client.
-        """
-        since: dict[int, float] = {}
-        while True:
-            ages = {pid: now() - since.setdefault(pid, now()) for pid in self._running()}
-            if self._loaded(pid for pid, age in ages.items() if age > _LOADED_SECONDS_MIN):
-                return True
-            if any(age > _LOADED_SECONDS_MAX for age in ages.values()):
-                return False
+    async def _see(self) -> None:
+        """Wait until the client is seen to have the library; raise HarnessError where it lacks it."""
+        while not (has := self._leaves.look()):
+            if has is False:
+                raise self._untouched()
+            if not self._leaves.any:
+                # It has ended, and there is nothing to see.
+                return
             await asyncio.sleep(_LOOK_SECONDS)
 
-    def _loaded(self, pids: Iterable[int]) -> bool:
-        return any(has_loaded(pid, Path(self._warp.library)) for pid in pids)
+    async def _look(self) -> None:
+        """Go on until a client is seen that lacks the library.
 
-    def _running(self) -> list[int]:
-        return pids_with(f"{_MARK}={self._warp.variables[_MARK]}".encode())
+        What starts a client may have it, and leave it out in the client: so what was seen first is not enough.
+        """
+        while self._leaves.look() is not False:  # noqa: ASYNC110  Of other programs there is no event.
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS if self._leaves.sure else _LOOK_SECONDS)
 
     def _untouched(self) -> HarnessError:
         return HarnessError(

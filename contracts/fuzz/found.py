@@ -10,21 +10,31 @@ settings: {deadline_seconds: 2.0, …}
 """
 
 import hashlib
-import shlex
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
+from contracts.command_options import WITHHELD
 from contracts.fuzz.behaviour import Behaviour
+from contracts.fuzz.fuzzing import QUICK
 from contracts.fuzz.invariants import INVARIANTS
+from contracts.fuzz.pools import unplayable
+from contracts.jobs import WISHES
+from contracts.report.words import clean
 from mock_server.document import Document, SpecError
+from mock_server.document_text import yaml_text
 from mock_server.names import nearest
+from mock_server.twin import Twin
 
 FORMAT = 1
-_WIDTH = 100
+_COLUMNS = 100
+_DAY_SECONDS = 86_400
+_ENV = "--env="
+# What a finding is called that stands in no file of its own.
+HERE = "this finding"
 
 
 class FoundError(ValueError):
@@ -65,14 +75,7 @@ class Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def _yaml(self, *names: str) -> str:
         rows = {name: getattr(self, name) for name in names}
         shown = {name: value for name, value in rows.items() if value not in ({}, "", False)}
-        return str(yaml.dump(shown, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=_WIDTH))
-
-
-class _Plain(yaml.SafeDumper):
-    """Writes what stands in two places twice: it is for people."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
+        return yaml_text(shown, columns=_COLUMNS)
 
 
 def read_kept(path: Path) -> Kept:
@@ -97,21 +100,46 @@ def read_kept(path: Path) -> Kept:
         kept = msgspec.convert(source, Kept)
     except msgspec.ValidationError as error:
         raise FoundError(f"{path}: {error}") from None
+    return _sound(kept, path)
+
+
+def _sound(kept: Kept, where: Path | str) -> Kept:
+    """Return a finding with all its settings; raise FoundError where there is no such invariant, or no such setting."""
     if kept.invariant not in INVARIANTS:
-        raise FoundError(f"{path}: there is no invariant {kept.invariant!r}; {nearest(kept.invariant, INVARIANTS)}")
-    return kept
+        raise FoundError(f"{where}: there is no invariant {kept.invariant!r}; {nearest(kept.invariant, INVARIANTS)}")
+    for name, value in kept.settings.items():
+        if name not in WISHES:
+            raise FoundError(f"{where}: settings: there is no setting {name!r}; {nearest(name, WISHES)}")
+        if not 0 < value < _DAY_SECONDS:
+            raise FoundError(
+                f"{where}: settings: {name}: {value:g} came; a number of seconds above 0 and below a day is expected"
+            )
+    return msgspec.structs.replace(kept, settings={**QUICK, **kept.settings})
 
 
 def read_corpus(folder: Path) -> list[Kept]:
     """Return the findings of a folder, by name; none where there is no such folder yet."""
-    return [read_kept(path) for path in sorted(folder.glob("*.yaml"))] if folder.is_dir() else []
+    return list(read_files(folder).values())
 
 
-def write_kept(folder: Path, kept: Kept, command: Sequence[str], *, worker: bool) -> tuple[Path, Path]:
-    """Write a finding, and a test for it; return both paths."""
+def read_files(folder: Path) -> dict[Path, Kept]:
+    """Return the findings of a folder by their files."""
+    return {path: read_kept(path) for path in sorted(folder.glob("*.yaml"))} if folder.is_dir() else {}
+
+
+def check_playable(findings: Mapping[Path, Kept] | Mapping[str, Kept], twin: Twin) -> None:
+    """Raise FoundError, naming the file, where there is no such scenario, or the request has faults."""
+    reason_of = unplayable(twin.program, twin.catalogue)
+    for where, kept in findings.items():
+        if reason := reason_of(kept.behaviour):
+            raise FoundError(f"{where}: {reason}")
+
+
+def write_kept(folder: Path, kept: Kept, command: Sequence[str], options: Sequence[str]) -> tuple[Path, Path]:
+    """Write a finding, and a test for it; return both paths. `options` are those of `omnimock replay`."""
     test = folder / f"test_{kept.name.replace('-', '_')}.py"
     path = write_finding(folder, kept)
-    _write(test, test_text(kept, command, worker=worker))
+    _write(test, test_text(kept, command, options))
     return path, test
 
 
@@ -129,19 +157,25 @@ def _write(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def test_text(kept: Kept, command: Sequence[str], *, worker: bool) -> str:
-    """Return a pytest file that replays a finding: it fails until the client keeps the invariant."""
-    rule = INVARIANTS[kept.invariant].rule
-    name = kept.name.replace("-", "_")
+def test_text(kept: Kept, command: Sequence[str], options: Sequence[str]) -> str:
+    """Return a pytest file that replays a finding: it fails until the client keeps the invariant.
+
+    `options` are those of `omnimock replay`. A variable whose value is withheld is taken from the environment.
+    """
+    withheld = any(_withheld(each) for each in options)
     found = msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(kept, story="")), indent=2).decode()
-    client = f"COMMAND = {list(command)!r}" if command else "COMMAND: list[str] = []  # Your client's command."
+    imported = "import os\n\n"
+    note = "# The values of variables may be secrets, so none stand here: set them where the test runs.\n"
     return (
-        f'"""Found by `omnimock fuzz`: {rule}.\n\n{_wrapped(kept.story)}\n"""\n\n'
-        f"from contracts.fuzz.replaying import replay_text\n\n"
-        f"# {shlex.join(command) if command else 'a function of yours'}\n{client}\n"
+        f'"""Found by `omnimock fuzz`: {INVARIANTS[kept.invariant].rule}.\n\n{_documented(kept.story)}\n"""\n\n'
+        f"{imported * withheld}"
+        f"from contracts.replay_command import broken_by\n\n"
+        f"COMMAND = {_listed(map(repr, command))}\n"
+        f"{note * withheld}"
+        f"OPTIONS = {_listed(map(_option, options))}\n"
         f'FOUND = r"""\n{found}\n"""\n\n\n'
-        f"def test_{name}() -> None:\n"
-        f"    broken = replay_text(FOUND, COMMAND, worker={worker})\n"
+        f"def test_{kept.name.replace('-', '_')}() -> None:\n"
+        f"    broken = broken_by(FOUND, OPTIONS, COMMAND)\n"
         f"    assert broken is None, broken.seen\n"
     )
 
@@ -149,12 +183,29 @@ def test_text(kept: Kept, command: Sequence[str], *, worker: bool) -> str:
 def kept_from_text(text: str) -> Kept:
     """Return a finding from its JSON; raise FoundError where it is none."""
     try:
-        return msgspec.json.decode(text.strip().encode(), type=Kept)
+        return _sound(msgspec.json.decode(text.strip().encode(), type=Kept), HERE)
     except msgspec.DecodeError as error:
         raise FoundError(f"this is no finding of `omnimock fuzz`: {error}") from None
 
 
-def _wrapped(text: str) -> str:
-    import textwrap
+def _withheld(option: str) -> str | None:
+    """Return the name of a variable whose value is withheld."""
+    name, equals, value = option.removeprefix(_ENV).partition("=")
+    return name if option.startswith(_ENV) and equals and value == WITHHELD else None
 
-    return textwrap.fill(text.replace("\\", "/").replace('"""', "'''"), _WIDTH)
+
+def _option(option: str) -> str:
+    """Return an option as an expression in Python."""
+    name = _withheld(option)
+    return repr(option) if name is None else f"{f'{_ENV}{name}='!r} + os.environ[{name!r}]"
+
+
+def _listed(expressions: Iterable[str]) -> str:
+    rows = "".join(f"    {each},\n" for each in expressions)
+    return f"[\n{rows}]" if rows else "[]"
+
+
+def _documented(text: str) -> str:
+    """Return a text as it may stand in a docstring."""
+    wrapped = textwrap.fill(clean(text), _COLUMNS)
+    return wrapped.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')

@@ -16,6 +16,7 @@ from contracts.fuzz.behaviour import Behaviour
 from contracts.stage import REQUEST, fills_of, scenario_source
 from mock_server.catalogue import Catalogue
 from mock_server.compiled import Compiled
+from mock_server.decoding import NotJson
 from mock_server.document import SpecError
 from mock_server.pointers import parse
 from mock_server.program import Program
@@ -64,19 +65,32 @@ def request_pool(program: Program, capabilities: frozenset[str], seed: int) -> l
 
 def validity(program: Program, catalogue: Catalogue) -> Callable[[Behaviour], bool]:
     """Return what says whether a behaviour can be played: a scenario that there can be, and a request without fault."""
+    reason = unplayable(program, catalogue)
+    return lambda behaviour: reason(behaviour) is None
+
+
+def unplayable(program: Program, catalogue: Catalogue) -> Callable[[Behaviour], str | None]:
+    """Return what says why a behaviour cannot be played; None where it can."""
     submission = _submit(program).submission
     assert submission is not None
     fills = fills_of("sk-omnimock-any", "http://elsewhere.test", "http://video.test")
 
-    def valid(behaviour: Behaviour) -> bool:
+    def reason(behaviour: Behaviour) -> str | None:
         try:
             catalogue.define(scenario_source(behaviour.scenario, fills))
-        except (ScenarioError, SpecError):
-            return False
+        except (ScenarioError, SpecError) as error:
+            return f"scenario: {error}"
         request = {name: value for name, value in {**REQUEST, **behaviour.request}.items() if value is not None}
-        return not submission.validation.check(request, None, ())[0]
+        try:
+            violations, _ = submission.validation.check(request, None, ())
+        except NotJson as error:
+            return f"request: {error}"
+        if not violations:
+            return None
+        first = violations[0]
+        return f"request{first.pointer}: came {first.came}, allowed {first.allowed} ({first.rule})"
 
-    return valid
+    return reason
 
 
 def body_pool(program: Program, seed: int) -> list[Any]:

@@ -1,17 +1,16 @@
-"""Replays a finding on a client: over exec or worker, or on a Python callable."""
+"""Replays a finding on a client: on what a driver drives, or on a Python callable."""
 
 import asyncio
-import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from contracts.arena import Arena
 from contracts.drivers.base import Declared, Driver
-from contracts.drivers.exec import ExecDriver
 from contracts.drivers.in_process import Client, is_async, name_of
-from contracts.drivers.worker import WorkerDriver
+from contracts.examine import takes_clock
 from contracts.fuzz.behaviour import FUZZ
-from contracts.fuzz.found import Kept, kept_from_text
+from contracts.fuzz.found import HERE, Kept, check_playable, kept_from_text
 from contracts.fuzz.invariants import INVARIANTS, Broken, broken_in
 from contracts.fuzz.search import CONFIRMATIONS, DOUBTFUL_MAX, Found
 from contracts.jobs import USUAL_CAPABILITIES
@@ -32,40 +31,30 @@ async def replay(stage: Stage, kept: Kept) -> Found | None:
     return _judged(kept, await asyncio.gather(*(stage.play(FUZZ, number, play) for number in range(PLAYS))))
 
 
-def replay_text(text: str, client: Sequence[str] | Client, *, worker: bool = False) -> Broken | None:
-    """Replay a finding, as a test has it, on a command or a callable; return what broke, or None."""
-    kept = kept_from_text(text)
-    if callable(client):
-        found = replay_callable(kept, client)
-    else:
-        found = asyncio.run(replay_command(kept, client, worker=worker))
+def replay_text(text: str, client: Client) -> Broken | None:
+    """Replay a finding, as a test has it, on a callable; return what broke, or None."""
+    found = replay_callable(kept_from_text(text), client)
     return found.broken if found is not None else None
 
 
 def replay_callable(kept: Kept, client: Client) -> Found | None:
-    """Replay a finding on a callable, in virtual time."""
-    if not is_async(client) and "clock" not in inspect.signature(client).parameters:
+    """Replay a finding on a callable, in virtual time. Raise ValueError where the two cannot be played."""
+    if not is_async(client) and not takes_clock(client):
         raise ValueError(f"{name_of(client)} is sync and takes no clock: write it as (job, clock)")
     stage = VirtualStage(client, Declared(name_of(client), USUAL_CAPABILITIES))
+    check_playable({HERE: kept}, stage.twin)
     play = kept.behaviour.play(dict(kept.settings))
     return _judged(kept, [stage.play_now(FUZZ, 0, play) for _ in range(PLAYS)])
 
 
-async def replay_command(
-    kept: Kept, command: Sequence[str], *, worker: bool, environment: Mapping[str, str] | None = None
-) -> Found | None:
-    """Replay a finding on a command. Raise HarnessError where it cannot be driven."""
-    driver: Driver = (
-        WorkerDriver(command, lanes=PLAYS, environment=environment)
-        if worker
-        else ExecDriver(command, capabilities=CAPABILITIES, environment=environment)
-    )
-    return await replay_driver(kept, driver)
+async def replay_driver(kept: Kept, driver: Driver, where: Path | str = HERE, **arena: Any) -> Found | None:
+    """Replay a finding on a driver, which is closed then; `arena` are settings of the twin's.
 
-
-async def replay_driver(kept: Kept, driver: Driver, **arena: Any) -> Found | None:
-    """Replay a finding on a driver, which is closed then; `arena` are settings of the twin's."""
+    Raise FoundError, which says `where` it stands, for one that cannot be played, HarnessError where the client cannot
+    be driven.
+    """
     async with Arena(lanes=PLAYS, **arena) as one:
+        check_playable({str(where): kept}, one.twin)
         try:
             return await replay(LiveStage(one, driver, await driver.start()), kept)
         finally:

@@ -1,11 +1,14 @@
 """Tells a finding in words: what the server did, what the client did, and why that is wrong."""
 
+from collections.abc import Callable
+
 from contracts.checks.base import seconds
 from contracts.fuzz.invariants import INVARIANTS
 from contracts.fuzz.search import Found
 from contracts.observation import FAULT, Session, explanation
 from contracts.wire import Sighting
 from mock_server.journal import Attempt
+from mock_server.redaction import Redactor
 
 _VERBS = {"submit": "sent a create", "query": "asked for the task", "list": "asked for the list", "cancel": "cancelled"}
 # A longer story is told by its beginning and its end.
@@ -13,8 +16,9 @@ _SENTENCES_MAX = 8
 
 
 def story(found: Found) -> str:
-    """Return a paragraph."""
+    """Return a paragraph. The key of the session is not in it, whatever the client wrote."""
     session = found.session
+    said = Redactor([session.key]).text
     sentences = [_sentence(session, each) for each in session.wire]
     if len(sentences) > _SENTENCES_MAX:
         left_out = len(sentences) - _SENTENCES_MAX
@@ -23,12 +27,12 @@ def story(found: Found) -> str:
     if session.attempts:
         told = ", ".join(_callback(each) for each in session.attempts[:6])
         sentences.append(f"Callbacks came: {told}.")
-    sentences.append(_result(session))
+    sentences.append(_result(session, said))
     rule = INVARIANTS[found.broken.invariant].rule
     wrong = f"That is wrong: {rule}; but {found.broken.seen}."
     if found.intermittent:
         wrong += f" It happened in {found.broke} of {found.played} plays."
-    return " ".join([*sentences, wrong])
+    return said(" ".join([*sentences, wrong]))
 
 
 def _sentence(session: Session, sighting: Sighting) -> str:
@@ -69,13 +73,14 @@ def _callback(attempt: Attempt) -> str:
     return f"{attempt.status} ({', '.join(notes)})" if notes else attempt.status
 
 
-def _result(session: Session) -> str:
+def _result(session: Session, said: Callable[[str], str]) -> str:
     words = []
     for each in session.jobs:
         result = each.ending.result
         if result is None:
             words.append(f"The client gave no result: {each.ending.detail or each.ending.how}.")
         else:
-            reason = f" ({result.reason[:200]!r})" if result.reason else ""
+            # Of a key that is cut the rest would stay.
+            reason = f" ({said(result.reason)[:200]!r})" if result.reason else ""
             words.append(f"At {seconds(each.ending.ended - session.began)} it reported {result.outcome}{reason}.")
     return " ".join(words)

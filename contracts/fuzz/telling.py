@@ -15,10 +15,10 @@ from contracts.fuzz.search import Budget, Found, Outcome
 _ENDS_SOON = 20
 
 
-def told(found: Found, folder: Path, command: Sequence[str], replay: Sequence[str], *, worker: bool) -> str:
+def told(found: Found, folder: Path, command: Sequence[str], replay: Sequence[str]) -> str:
     """Write a finding into the corpus, and return what is told of it. `replay` are the options of `omnimock replay`."""
     kept = kept_of(found, dict(found.session.play.settings))
-    path, test = write_kept(folder, kept, command, worker=worker)
+    path, test = write_kept(folder, kept, command, replay)
     again = shlex.join(["omnimock", "replay", str(path), *replay, "--", *command])
     name = click.style(found.broken.invariant, fg="red", bold=True)
     if found.intermittent:

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-import yaml
-
 from contracts.recording.pacing import Moment, Sight, duration, moments_of
 from contracts.recording.recorded import Exchange, Recording
 from contracts.recording.recounting import callback_story
 from contracts.recording.stepping import ROLES, Untold, latencies, script
+from mock_server.document_text import members_text
 from mock_server.scenario_form import ScenarioError
 from mock_server.scenario_reader import compile_scenario
 from mock_server.spec import Spec, TaskType
@@ -71,14 +70,7 @@ def retold(recording: Recording, spec: Spec, name: str) -> dict[str, Any] | None
 
 def scenario_bytes(source: dict[str, Any]) -> bytes:
     """Return the content of a scenario's file."""
-
-    def dumped(key: str, value: Any) -> str:
-        flow = None if isinstance(value, dict | list) else False
-        return str(
-            yaml.safe_dump({key: value}, sort_keys=False, allow_unicode=True, default_flow_style=flow, width=_COLUMNS)
-        )
-
-    return "".join(dumped(key, value) for key, value in source.items()).encode()
+    return members_text(source, columns=_COLUMNS).encode()
 
 
 def _without_the_rest(source: dict[str, Any], spec: Spec, name: str, error: ScenarioError) -> dict[str, Any] | None:

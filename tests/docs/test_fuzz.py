@@ -8,9 +8,10 @@ from typing import Any
 import click
 import pytest
 
+from contracts import fuzz_client
 from contracts.fuzz.found import read_kept
 from contracts.fuzz.fuzzing import QUICK, chosen_invariants
-from contracts.fuzz.invariants import INVARIANTS
+from contracts.fuzz.invariants import INVARIANTS, violation_of
 from contracts.fuzz.replaying import replay_callable
 from contracts.fuzz_command import fuzz
 from contracts.replay_command import replay
@@ -40,6 +41,12 @@ def test_each_command_line_is_accepted(line: str) -> None:
 def test_the_table_is_that_of_the_invariants() -> None:
     rows = re.findall(r"^\| `([\w-]+)` \| (.*) \|$", TEXT, re.MULTILINE)
     assert rows == [(name, each.rule) for name, each in INVARIANTS.items()]
+
+
+def test_the_exception_type_is_what_is_raised() -> None:
+    assert '`contracts.fuzz.invariants.violation_of("paid-once")`' in TEXT
+    with pytest.raises(violation_of("paid-once"), match="2 tasks were created"):
+        fuzz_client(client(MeetsTwoFaults), invariants=["paid-once"], examples=500, seed=1)
 
 
 def test_the_finding_is_one(tmp_path: Path) -> None:

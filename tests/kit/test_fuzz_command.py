@@ -32,7 +32,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def known() -> Path:
     """A corpus with one finding."""
-    return write_kept(Path(".omnimock/fuzz"), KNOWN, WRONG, worker=True)[0]
+    return write_kept(Path(".omnimock/fuzz"), KNOWN, WRONG, ["--worker"])[0]
 
 
 @pytest.mark.parametrize(
@@ -49,11 +49,20 @@ def known() -> Path:
         (["replay", "good.yaml", "--worker", "--", "true"], "true gave no hello"),
         (["replay", "none.yaml", "--", "true"], "none.yaml"),
         (["replay", "old/a.yaml", "--", "true"], "To migrate: give the file `format: 1`"),
+        (["replay", "wrong.yaml", "--", "true"], "wrong.yaml: scenario: lifecycle"),
+        (["replay", "asked/asked.yaml", "--", "true"], "asked.yaml: request/duration: came "),
+        (["replay", "set/set.yaml", "--", "true"], "set.yaml: settings: there is no setting 'deadline'"),
+        (["fuzz", "--corpus", ".", "--", "true"], "wrong.yaml: scenario: lifecycle"),
         (["fuzz", "--worker", "--", "true"], "true gave no hello: it ended before"),
     ],
 )
 def test_what_is_wrong_is_one_line(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
     Path("good.yaml").write_text(KNOWN.text())
+    Path("wrong.yaml").write_text("format: 1\ninvariant: ends\nscenario: {lifecycle: {outcome: 1}}\n")
+    Path("asked").mkdir()
+    Path("asked/asked.yaml").write_text("format: 1\ninvariant: ends\nrequest: {duration: '1000'}\n")
+    Path("set").mkdir()
+    Path("set/set.yaml").write_text("format: 1\ninvariant: ends\nsettings: {deadline: 1}\n")
     Path("old").mkdir()
     Path("old/a.yaml").write_text("invariant: ends\n")
     status, out, err = run(capsys, *arguments)

@@ -164,7 +164,7 @@ def test_without_the_library_it_is_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     monkeypatch.setenv("OMNIMOCK_LIBFAKETIME", "/no/such/file")
-    path, _ = write_kept(Path(), Kept(FORMAT, "ends", settings=QUICK), WRONG, worker=True)
+    path, _ = write_kept(Path(), Kept(FORMAT, "ends", settings=QUICK), WRONG, [])
     status, out, err = run(capsys, command, "--warp", "10", *([str(path)] * (command == "replay")), "--", *WRONG)
     assert (status, out) == (2, "")
     assert err == "error: OMNIMOCK_LIBFAKETIME names /no/such/file, and there is no such file\n"
@@ -185,7 +185,7 @@ def test_a_library_that_warps_nothing_is_found_out(
 
 def test_a_finding_about_callbacks_is_not_replayed(capsys: pytest.CaptureFixture[str]) -> None:
     kept = Kept(FORMAT, "agrees", {"callbacks": {"sign": True}}, callbacks=True, settings=QUICK)
-    path, _ = write_kept(Path(), kept, WRONG, worker=True)
+    path, _ = write_kept(Path(), kept, WRONG, [])
     status, _, err = run(capsys, "replay", "--warp", "10", str(path), "--", *WRONG)
     assert status == 2
     assert "is about callbacks, of which none are told under --warp" in err
@@ -198,18 +198,49 @@ def test_what_is_no_factor_is_refused(capsys: pytest.CaptureFixture[str], factor
     assert "--warp" in err
 
 
+LOSING = ["env", "-u", "LD_PRELOAD", sys.executable]
+# A shell that has the library waits for the client, which has not.
+WRAPPING = ["sh", "-c", 'env -u LD_PRELOAD "$0" "$@"; exit $?', sys.executable]
+
+
+@pytest.mark.parametrize("outcome", ["never", "success"])
 @pytest.mark.parametrize("program", ["worker.py", "exec_once.py"])
+@pytest.mark.parametrize("starts", [LOSING, WRAPPING])
 def test_a_client_that_loses_the_library_on_its_way_is_not_judged(
-    capsys: pytest.CaptureFixture[str], program: str
+    capsys: pytest.CaptureFixture[str], program: str, starts: list[str], outcome: str
 ) -> None:
     library()
-    command = ["env", "-u", "LD_PRELOAD", sys.executable, str(ROOT / "examples/python" / program)]
-    slow = Kept(FORMAT, "ends", {"lifecycle": {"pace": "10ms", "outcome": "never"}}, settings=QUICK)
-    path, _ = write_kept(Path(), slow, command, worker=program == "worker.py")
+    command = [*starts, str(ROOT / "examples/python" / program)]
+    slow = Kept(FORMAT, "ends", {"lifecycle": {"pace": "10ms", "outcome": outcome}}, settings=QUICK)
+    path, _ = write_kept(Path(), slow, command, [])
     options = ["--warp", "10", *["--worker"] * (program == "worker.py")]
     status, out, err = run(capsys, "replay", *options, str(path), "--", *command)
     assert (status, out) == (2, "")
     assert "LD_PRELOAD had no effect on it, or was taken away by what starts it; leave --warp out" in err
+
+
+# It starts a program without the library, which ends sooner than it may be taken for the client.
+HELPED = """
+import os, runpy, subprocess, sys
+bare = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+helper = subprocess.Popen(["sleep", "0.4"], env=bare, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+sys.argv = sys.argv[1:]
+sys.path.insert(0, os.path.dirname(sys.argv[0]))
+try:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+finally:
+    helper.wait()
+"""
+
+
+@pytest.mark.parametrize("program", ["worker.py", "exec_once.py"])
+def test_what_a_client_starts_for_a_moment_may_be_without_it(capsys: pytest.CaptureFixture[str], program: str) -> None:
+    library()
+    command = ["sh", "-c", '"$0" "$@"; exit $?', sys.executable, "-c", HELPED, str(ROOT / "examples/python" / program)]
+    path, _ = write_kept(Path(), Kept(FORMAT, "paid-once", LOST_CREATE, settings=QUICK), command, [])
+    options = ["--warp", "10", *["--worker"] * (program == "worker.py")]
+    status, out, err = run(capsys, "replay", *options, str(path), "--", *command)
+    assert (status, out) == (0, f"paid-once holds: {INVARIANTS['paid-once'].rule}\n"), err
 
 
 def test_a_client_with_waits_of_seconds_is_searched(capsys: pytest.CaptureFixture[str]) -> None:
@@ -223,7 +254,7 @@ def test_what_is_found_under_a_warp_is_replayed_under_it(capsys: pytest.CaptureF
     library()
     wrong = [*SLOW, "--forgetful"]
     kept = Kept(FORMAT, "paid-once", LOST_CREATE, settings=QUICK)
-    path, _ = write_kept(Path(".omnimock/fuzz"), kept, wrong, worker=True)
+    path, _ = write_kept(Path(".omnimock/fuzz"), kept, wrong, [])
     options = ["--warp", "100", "--worker"]
     status, out, _ = run(capsys, "fuzz", *options, "--examples", "1", "--invariant", "paid-once", "--", *wrong)
     assert status == 1
@@ -239,7 +270,7 @@ def test_what_a_client_cannot_change_is_said_for_it(capsys: pytest.CaptureFixtur
     command = [sys.executable, str(ROOT / "examples/python/worker.py")]
     settings = {**QUICK, "deadline_seconds": 1.5}
     never = Kept(FORMAT, "ends", {"lifecycle": {"pace": "10ms", "outcome": "never"}}, settings=settings)
-    path, _ = write_kept(Path(), never, command, worker=True)
+    path, _ = write_kept(Path(), never, command, [])
     # It takes the 15 s of its own that it is asked to, where 0.2 of ours are said to be all that it ever takes.
     options = ["--warp", "10", "--worker", "--client-setting", "deadline_seconds=2"]
     status, out, _ = run(capsys, "replay", *options, str(path), "--", *command)
@@ -251,6 +282,6 @@ def test_the_examples_live_fast(capsys: pytest.CaptureFixture[str], command: lis
     library()
     if shutil.which(command[0]) is None:
         pytest.skip(f"{command[0]} is not installed")
-    path, _ = write_kept(Path(), Kept(FORMAT, "paid-once", LOST_CREATE, settings=QUICK), command, worker=True)
+    path, _ = write_kept(Path(), Kept(FORMAT, "paid-once", LOST_CREATE, settings=QUICK), command, [])
     status, out, _ = run(capsys, "replay", "--warp", "20", "--worker", str(path), "--", *command)
     assert (status, out) == (0, f"paid-once holds: {INVARIANTS['paid-once'].rule}\n")

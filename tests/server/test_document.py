@@ -28,6 +28,10 @@ def document(folder: Path, text: str) -> Document:
     return Document(path)
 
 
+def test_a_quoted_key_is_text_whatever_it_says(tmp_path: Path) -> None:
+    assert document(tmp_path, "'<<': {'null': 1}").root == {"<<": {"null": 1}}
+
+
 def refusal(folder: Path, text: str) -> SpecError:
     with pytest.raises(SpecError) as caught:
         document(folder, text)
