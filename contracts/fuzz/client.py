@@ -14,7 +14,7 @@ from pathlib import Path
 from contracts.drivers.base import Declared
 from contracts.drivers.in_process import Client, is_async, name_of
 from contracts.examine import takes_clock
-from contracts.fuzz.found import FORMAT, Kept, read_corpus, write_finding
+from contracts.fuzz.found import FORMAT, Kept, check_playable, read_files, write_finding
 from contracts.fuzz.fuzzing import Options, fuzz_virtual
 from contracts.fuzz.invariants import violation_of
 from contracts.fuzz.search import Budget, Found, Outcome
@@ -50,7 +50,9 @@ def fuzz_client(
         raise ValueError(f"{name_of(client)} is sync and takes no clock: write it as (job, clock)")
     declared = Declared(name_of(client), frozenset(capabilities), dict(settings or {}))
     stage = VirtualStage(client, declared, profile=profile, spec=spec, seed=seed)
-    known = [each.behaviour for each in read_corpus(corpus)] if corpus is not None else []
+    files = read_files(corpus) if corpus is not None else {}
+    check_playable(files, stage.twin)
+    known = [each.behaviour for each in files.values()]
     options = Options(seconds=seconds, examples=examples, seed=seed, invariants=invariants, corpus=known)
     outcome = fuzz_virtual(stage, options, Budget(seconds, examples))
     violations = []

@@ -8,6 +8,7 @@ from contracts.fuzz.hearing import final_heard
 from contracts.observation import JobSeen, Session, was_heard
 from contracts.wire import Sighting
 from mock_server.lifecycle import step_index
+from mock_server.redaction import Redactor
 from mock_server.task import Task
 
 # On top of what the client declared; a busy machine is late, and what is late is tried again before it counts.
@@ -200,4 +201,7 @@ def _stood(session: Session) -> str:
 
 def _reason(seen: JobSeen) -> str:
     result = seen.ending.result
-    return f": {result.reason[:200]!r}" if result is not None and result.reason else ""
+    if result is None or not result.reason:
+        return ""
+    # Before it is cut: half a key is one that is found no more.
+    return f": {Redactor([seen.job.api_key]).text(result.reason)[:200]!r}"
