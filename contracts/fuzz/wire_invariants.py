@@ -10,6 +10,8 @@ from contracts.fuzz.hearing import final_heard
 from contracts.observation import Session, explanation
 from contracts.wire import Sighting
 
+# How the server says that there is no such operation.
+_NOWHERE = (404, 405)
 _ITS_HEADER = "authorization"
 # A request may be on its way when the result is given.
 _IN_FLIGHT_SECONDS = 0.05
@@ -32,6 +34,9 @@ def is_paid_once(session: Session) -> tuple[str, list[Sighting]] | None:
 def fits_the_spec(session: Session) -> tuple[str, list[Sighting]] | None:
     """Say whether a request breaks a rule of the spec, or goes where there is nothing."""
     for each in session.wire:
+        # Of a request that was broken off there is no telling what it was to be.
+        if each.exchange.reply is None:
+            continue
         for violation in explanation(each).get("violations", ()):
             told: Mapping[str, str] = (
                 msgspec.structs.asdict(violation) if isinstance(violation, msgspec.Struct) else violation
@@ -39,7 +44,7 @@ def fits_the_spec(session: Session) -> tuple[str, list[Sighting]] | None:
             # The provider's own guard against paying twice: to run into it is no mistake.
             if told["pointer"] not in session.external_pointers:
                 return f"{told['pointer'] or 'the body'}: came {told['came']}, allowed {told['allowed']}", [each]
-        if each.role is None and each.exchange.incoming.method != "-":
+        if each.role is None and each.status in _NOWHERE:
             path = each.exchange.incoming.path.decode("latin-1")
             return f"{each.exchange.incoming.method} {path[:200]} is no operation of the spec", [each]
     return None
