@@ -273,7 +273,7 @@ def test_a_test_hands_all_options_on(monkeypatch: pytest.MonkeyPatch) -> None:
     # Nobody listens at what the client would take otherwise.
     monkeypatch.setenv("KLING_API_BASE", "http://127.0.0.1:9")
     options = replay_words(False, ["polling"], ["TOKEN=mine", "KLING_API_BASE={base_url}"], [], None, None)
-    kept = Kept(FORMAT, "paid-once", FAILURE.scenario, settings=QUICK)
+    kept = Kept(FORMAT, "paid-once", {"lifecycle": {"pace": "10ms"}}, settings=QUICK)
     text = text_of_test(kept, [sys.executable, "-c", READS_ITS_OWN], options)
     monkeypatch.setenv("TOKEN", "mine")
     names: dict[str, Any] = {}
