@@ -10,6 +10,9 @@ from contracts.case import Case, Play
 _WATCHED_INTERVALS = 2.5
 # A task takes minutes where nothing is said. A session is over in a moment, and a client polls a few times meanwhile.
 PACE = "10ms"
+USUAL_LIFECYCLE = {"pace": PACE}
+# Another pace says something, however short it is.
+_LIFECYCLE_SIZE = 5
 # To be told by callbacks as well is so much more to understand, in characters.
 _CALLBACKS_SIZE = 20
 
@@ -27,7 +30,9 @@ class Behaviour(msgspec.Struct, frozen=True):
 
     def size(self) -> int:
         """Return how much there is to understand of it, in characters."""
-        return len(msgspec.json.encode((self.scenario, self.request))) + _CALLBACKS_SIZE * self.callbacks
+        unusual = bool(self.scenario.get("lifecycle", USUAL_LIFECYCLE) != USUAL_LIFECYCLE)
+        written = len(msgspec.json.encode((self.scenario, self.request)))
+        return written + _CALLBACKS_SIZE * self.callbacks + _LIFECYCLE_SIZE * unusual
 
     def key(self) -> bytes:
         """Return what is the same for equal behaviours alone."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from contracts.fuzz.behaviour import PACE, Behaviour
+from contracts.fuzz.behaviour import USUAL_LIFECYCLE, Behaviour
 
 # A member whose text is JSON: what is in it can be taken away as well.
 _EMBEDDED = "other-body"
@@ -44,8 +44,8 @@ def _candidates(one: Behaviour) -> Iterator[Behaviour]:
     if one.callbacks:
         without = {key: value for key, value in one.scenario.items() if key != "callbacks"}
         yield msgspec.structs.replace(one, scenario=without, callbacks=False)
-    yield msgspec.structs.replace(one, scenario={"lifecycle": {"pace": PACE}})
-    yield msgspec.structs.replace(one, scenario={**one.scenario, "lifecycle": {"pace": PACE}})
+    yield msgspec.structs.replace(one, scenario={"lifecycle": USUAL_LIFECYCLE})
+    yield msgspec.structs.replace(one, scenario={**one.scenario, "lifecycle": USUAL_LIFECYCLE})
     for scenario in _trees(one.scenario, ()):
         yield msgspec.structs.replace(one, scenario=scenario)
 
