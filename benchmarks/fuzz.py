@@ -26,7 +26,7 @@ from contracts.drivers.base import Declared
 from contracts.drivers.in_process import name_of
 from contracts.drivers.worker import WorkerDriver
 from contracts.fuzz.fuzzing import WIDTH, Options, fuzz_live, fuzz_virtual
-from contracts.fuzz.search import Budget, Outcome
+from contracts.fuzz.outcome import Budget, Outcome
 from contracts.jobs import USUAL_CAPABILITIES
 from contracts.observation import Session
 from contracts.playing import LiveStage

@@ -76,22 +76,35 @@ def replay_of(
     scenarios: Path | None,
     seed: int,
 ) -> str:
-    """Return the command that replays a case, with `{case}` for its id.
+    """Return the command that replays a case, with `{case}` for its id."""
+    words = client_words(worker, capabilities, environment, client_settings, profile=profile, spec=spec)
+    words += ["--strict"] * strict + ([f"--scenarios={scenarios}"] if scenarios is not None else [])
+    words += [f"--seed={seed}"] * (seed != 0)
+    return f"{shlex.join(['omnimock', 'check', *words])} --case {{case}} -- {shlex.join(command)}"
+
+
+def client_words(
+    worker: bool,
+    capabilities: Sequence[str],
+    environment: Sequence[str],
+    client_settings: Sequence[str],
+    *,
+    warp: float | None = None,
+    profile: str | None = None,
+    spec: Path | None = None,
+) -> list[str]:
+    """Return the options that play something again on the same client.
 
     A variable that is not filled in by us may be a secret: its value is left out.
     """
-    words = ["omnimock", "check"]
-    words += ["--worker"] * worker + ["--strict"] * strict
-    for option, values in (("--capability", capabilities), ("--client-setting", client_settings)):
-        words += [f"{option}={shlex.quote(each)}" for each in values]
+    words = ["--worker"] * worker + ([f"--warp={warp:g}"] if warp is not None else [])
+    words += [f"--capability={each}" for each in capabilities]
+    words += [f"--client-setting={each}" for each in client_settings]
     for each in environment:
         name, _, value = each.partition("=")
         filled_in = "{base_url}" in value or "{api_key}" in value
-        words.append(f"--env={shlex.quote(each)}" if filled_in else f"--env={name}={WITHHELD}")
-    chosen = {"--profile": profile, "--spec": spec, "--scenarios": scenarios}
-    words += [f"{option}={shlex.quote(str(each))}" for option, each in chosen.items() if each is not None]
-    words += [f"--seed={seed}"] * (seed != 0)
-    return f"{' '.join(words)} --case {{case}} -- {shlex.join(command)}"
+        words.append(f"--env={each}" if filled_in else f"--env={name}={WITHHELD}")
+    return words + [f"{name}={value}" for name, value in (("--profile", profile), ("--spec", spec)) if value]
 
 
 def driver_of(

@@ -1,7 +1,6 @@
 """`omnimock fuzz -- CMD…`: draws how the server behaves, runs a client against it, and shrinks what breaks."""
 
 import contextlib
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from contracts.command_options import (
-    WITHHELD,
     capability_option,
     client_setting_option,
+    client_words,
     command_argument,
     coverage_option,
     driver_of,
@@ -28,8 +27,8 @@ if TYPE_CHECKING:
     from contracts.drivers.base import Driver
     from contracts.fuzz.found import Kept
     from contracts.fuzz.fuzzing import Options
+    from contracts.fuzz.outcome import Budget
     from contracts.fuzz.progress import Progress
-    from contracts.fuzz.search import Budget
 
 _FOLDER = Path(".omnimock/fuzz")
 
@@ -37,7 +36,9 @@ _FOLDER = Path(".omnimock/fuzz")
 @click.command(context_settings={"ignore_unknown_options": False})
 @worker_option
 @click.option("--for", "for_ms", type=Duration(), default="60s", show_default=True, help="How long to search.")
-@click.option("--examples", type=click.IntRange(1), help="Search no further than so many sessions.")
+@click.option(
+    "--examples", type=click.IntRange(1), help="Draw no more than so many; what breaks is played again besides."
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="What behaviours are drawn from.")
 @click.option("--invariant", "invariants", multiple=True, metavar="GLOB", help="Only these; may be repeated.")
 @click.option(
@@ -90,13 +91,17 @@ def fuzz(
         from contracts.fuzz.found import read_files
         from contracts.fuzz.fuzz_report import Searched, check_report_folder, tell
         from contracts.fuzz.fuzzing import EXEC_WIDTH, WIDTH, Options, chosen_invariants
+        from contracts.fuzz.outcome import Budget
         from contracts.fuzz.progress import Progress
-        from contracts.fuzz.search import Budget
         from contracts.fuzz.telling import summary, told, unseen
         from contracts.interrupts import run_unless_interrupted
+        from contracts.report.folder import check_places
         from contracts.report.terminal import make_console
 
+        if for_ms <= 0:
+            raise ValueError("--for: a time above 0 is expected, such as 60s")
         check_report_folder(report_folder)
+        check_places(folder, ())
         names = chosen_invariants(invariants)
         files = read_files(folder)
         options = Options(
@@ -123,7 +128,7 @@ def fuzz(
         outcome = progress.outcome
         if outcome is None:
             fail(broken_off or "interrupted: the client was ended, and nothing had been searched")
-        replay = replay_words(worker, capabilities, environment, client_settings, profile, spec, warp)
+        replay = client_words(worker, capabilities, environment, client_settings, warp=warp, profile=profile, spec=spec)
         for found in outcome.all_found:
             click.echo(told(found, folder, command, replay))
         line = summary(outcome, budget, interrupted=interrupted)
@@ -135,7 +140,7 @@ def fuzz(
             fail(broken_off)
         if notice := unseen(outcome):
             fail(notice)
-    sys.exit(1 if outcome.is_wrong else 2 if interrupted else 0)
+    sys.exit(1 if outcome.counted else 2 if interrupted else 0)
 
 
 async def _fuzz(
@@ -160,22 +165,3 @@ async def _fuzz(
         declared = await driver.start()
         progress.universe = universe_of(arena.twin.program)
         progress(await fuzz_live(LiveStage(arena, driver, declared), options, budget, progress))
-
-
-def replay_words(
-    worker: bool,
-    capabilities: Sequence[str],
-    environment: Sequence[str],
-    client_settings: Sequence[str],
-    profile: str | None,
-    spec: Path | None,
-    warp: float | None = None,
-) -> list[str]:
-    """Return the options of `omnimock replay`. A variable that is not filled in by us may be a secret."""
-    words = ["--worker"] * worker + ([f"--warp={warp:g}"] if warp is not None else [])
-    words += [f"--capability={each}" for each in capabilities]
-    words += [f"--client-setting={each}" for each in client_settings]
-    for each in environment:
-        name, _, value = each.partition("=")
-        words.append(f"--env={each}" if re.search(r"\{(base_url|api_key)\}", value) else f"--env={name}={WITHHELD}")
-    return words + [f"{name}={value}" for name, value in (("--profile", profile), ("--spec", spec)) if value]

@@ -23,7 +23,7 @@ from mock_server.options import fail, one_line_errors, profile_option, spec_opti
 if TYPE_CHECKING:
     from contracts.fuzz.found import Kept
     from contracts.fuzz.invariants import Broken
-    from contracts.fuzz.search import Found
+    from contracts.fuzz.outcome import Found
 
 
 @click.command(context_settings={"ignore_unknown_options": False})

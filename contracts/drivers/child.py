@@ -113,7 +113,7 @@ async def spawn(command: Sequence[str], environment: Mapping[str, str]) -> Child
 def check_command(command: Sequence[str]) -> None:
     """Raise HarnessError where there is no such command, or it cannot be executed."""
     if not command:
-        raise HarnessError("no command came: write it after --, such as `omnimock check -- node my-client.mjs`")
+        raise HarnessError("no command came: write it after --, such as `-- node my-client.mjs`")
     name = command[0]
     if shutil.which(name) is not None:
         return

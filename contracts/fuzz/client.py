@@ -17,7 +17,7 @@ from contracts.examine import takes_clock
 from contracts.fuzz.found import FORMAT, Kept, check_playable, read_files, write_finding
 from contracts.fuzz.fuzzing import Options, fuzz_virtual
 from contracts.fuzz.invariants import violation_of
-from contracts.fuzz.search import Budget, Found, Outcome
+from contracts.fuzz.outcome import Budget, Found, Outcome
 from contracts.fuzz.story import story
 from contracts.jobs import USUAL_CAPABILITIES
 from contracts.virtual_stage import VirtualStage
@@ -60,7 +60,7 @@ def fuzz_client(
         kept = kept_of(found, dict(found.session.play.settings))
         if corpus is not None:
             write_finding(corpus, kept)
-        violation = violation_of(found.broken.invariant)(f"{found.broken.seen}\n\n{kept.story}\n\n{kept.text()}")
+        violation = violation_of(found.broken.invariant)(f"{found.broken.seen}\n\n{kept.story}\n\n{kept.told()}")
         violation.broken = found.broken
         violations.append(violation)
     if len(violations) == 1:

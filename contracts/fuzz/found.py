@@ -68,6 +68,10 @@ class Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Return it as YAML, the story last."""
         return self._yaml("format", "invariant", "seen", "scenario", "request", "callbacks", "settings", "story")
 
+    def told(self) -> str:
+        """Return it as YAML, without its story."""
+        return self._yaml("format", "invariant", "seen", "scenario", "request", "callbacks", "settings")
+
     def shown(self) -> str:
         """Return as YAML what is played."""
         return self._yaml("scenario", "request", "callbacks")
@@ -117,14 +121,14 @@ def _sound(kept: Kept, where: Path | str) -> Kept:
     return msgspec.structs.replace(kept, settings={**QUICK, **kept.settings})
 
 
-def read_corpus(folder: Path) -> list[Kept]:
-    """Return the findings of a folder, by name; none where there is no such folder yet."""
-    return list(read_files(folder).values())
-
-
 def read_files(folder: Path) -> dict[Path, Kept]:
-    """Return the findings of a folder by their files."""
-    return {path: read_kept(path) for path in sorted(folder.glob("*.yaml"))} if folder.is_dir() else {}
+    """Return the findings of a folder by their files, none where it is not there yet.
+
+    Raise FoundError for a file that is none, and where it is no folder.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise FoundError(f"{folder} is no folder: a folder for findings is expected")
+    return {path: read_kept(path) for path in sorted(folder.glob("*.yaml"))}
 
 
 def check_playable(findings: Mapping[Path, Kept] | Mapping[str, Kept], twin: Twin) -> None:

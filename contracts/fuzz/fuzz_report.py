@@ -15,7 +15,7 @@ from rich.console import Console
 
 from contracts.coverage import Universe, coverage_of
 from contracts.fuzz.client import kept_of
-from contracts.fuzz.search import Found, Outcome
+from contracts.fuzz.outcome import Found, Outcome
 from contracts.report.coverage_table import print_coverage, print_line
 from contracts.report.folder import append_markdown, check_places, write_places
 from contracts.report.markdown import BYTES_MAX, coverage_parts, coverage_rows, plain
@@ -126,7 +126,7 @@ def _section(searched: Searched, found: Found) -> str:
     mark = "INTERMITTENT " if found.intermittent else ""
     path = str(searched.corpus / f"{kept.name}.yaml")
     again = f"Replay: {shlex.join(['omnimock', 'replay', path, *searched.replay, '--', *searched.command])}"
-    text = "\n\n".join((kept.story, msgspec.structs.replace(kept, story="").text().strip(), again))
+    text = "\n\n".join((kept.story, kept.told().strip(), again))
     return (
         f"### {mark}{plain(kept.invariant)}: {plain(said(kept.seen))}\n\n"
         f"<pre>\n{escape(cut(clean(said(text)), _STORY_CHARS_MAX))}\n</pre>"

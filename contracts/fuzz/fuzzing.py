@@ -15,8 +15,9 @@ import msgspec
 from contracts.fuzz.behaviour import FUZZ, Behaviour
 from contracts.fuzz.draw import behaviours
 from contracts.fuzz.invariants import INVARIANTS
+from contracts.fuzz.outcome import Budget, Outcome
 from contracts.fuzz.pools import body_pool, request_pool, validity
-from contracts.fuzz.search import Budget, Outcome, Over, Search
+from contracts.fuzz.search import Over, Search
 from contracts.observation import Session
 from contracts.playing import LiveStage
 from contracts.stage import Stage

@@ -100,7 +100,7 @@ def body_pool(program: Program, seed: int) -> list[Any]:
     places = [parse(each) for each in query.replies[program.dialect].places("$task.status")]
     lifecycle = query.task_type.lifecycle.statuses
     going_on = [name for name, each in lifecycle.items() if each.final is None]
-    bodies = _drawn(_lifted({"get": schema}), _BODIES, seed)
+    bodies = _drawn(_lifted(schema), _BODIES, seed)
     return [
         told
         for number, body in enumerate(bodies)
@@ -115,14 +115,13 @@ def _submit(program: Program) -> Compiled:
 
 
 def _generated_requests(submit: Compiled, seed: int) -> list[Any]:
-    return _drawn(_lifted({"post": submit.operation.body_schema}), _REQUESTS, seed)
+    return _drawn(_lifted(submit.operation.body_schema), _REQUESTS, seed)
 
 
-def _lifted(schemas: Mapping[str, Any]) -> st.SearchStrategy[Any]:
+def _lifted(schema: Any) -> st.SearchStrategy[Any]:
     """Return a strategy for values of a schema: Schemathesis draws bodies of requests, so it becomes one."""
     import schemathesis
 
-    (schema,) = schemas.values()
     document = {
         "openapi": "3.1.0",
         "info": {"title": "lifted", "version": "1"},

@@ -10,7 +10,7 @@ from rich.status import Status
 from rich.text import Text
 
 from contracts.coverage import Universe
-from contracts.fuzz.search import Outcome
+from contracts.fuzz.outcome import Outcome
 from contracts.report.terminal import Pen
 
 

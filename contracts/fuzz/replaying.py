@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from contracts.arena import Arena
-from contracts.drivers.base import Declared, Driver
+from contracts.drivers.base import Declared, Driver, HarnessError
 from contracts.drivers.in_process import Client, is_async, name_of
 from contracts.examine import takes_clock
 from contracts.fuzz.behaviour import FUZZ
 from contracts.fuzz.found import HERE, Kept, check_playable, kept_from_text
 from contracts.fuzz.invariants import INVARIANTS, Broken, broken_in
-from contracts.fuzz.search import CONFIRMATIONS, DOUBTFUL_MAX, Found
+from contracts.fuzz.outcome import Found
+from contracts.fuzz.search import CONFIRMATIONS, DOUBTFUL_MAX
 from contracts.jobs import USUAL_CAPABILITIES
 from contracts.observation import Session
 from contracts.playing import LiveStage
@@ -61,11 +62,22 @@ async def replay_driver(kept: Kept, driver: Driver, where: Path | str = HERE, **
             await driver.close()
 
 
+def _refused(session: Session) -> bool:
+    """Whether a client said that it does not send such a request."""
+    return any(each.outcome == "refused" for each in session.jobs)
+
+
 def _judged(kept: Kept, sessions: Sequence[Session]) -> Found | None:
     wanted = frozenset((kept.invariant,))
     broken = [(found[0], each) for each in sessions if (found := broken_in(each, wanted))]
     # Once in five is what a busy machine does to what takes time.
-    if len(broken) <= (DOUBTFUL_MAX if INVARIANTS[kept.invariant].timed else 0):
-        return None
-    first, session = broken[0]
-    return Found(first, kept.behaviour, session, broke=len(broken), played=len(sessions))
+    if len(broken) > (DOUBTFUL_MAX if INVARIANTS[kept.invariant].timed else 0):
+        first, session = broken[0]
+        return Found(first, kept.behaviour, session, broke=len(broken), played=len(sessions))
+    if not any(each.wire for each in sessions) and not any(_refused(each) for each in sessions):
+        printed = next((each.log.decode("utf-8", "replace").splitlines() for each in sessions if each.log), ["nothing"])
+        raise HarnessError(
+            f"no request came in any of {len(sessions)} plays, so nothing can be told; the client's last line: "
+            f"{printed[-1][:200]!r}"
+        )
+    return None

@@ -8,19 +8,18 @@ again, so a client that always crashes is one finding.
 
 import contextlib
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import msgspec
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings, target
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
 
-from contracts.coverage import Cell, cells_of
+from contracts.coverage import cells_of
 from contracts.fuzz.behaviour import Behaviour
 from contracts.fuzz.invariants import INVARIANTS, Broken, broken_in
+from contracts.fuzz.outcome import SHRINK_SECONDS, Budget, Found, Outcome
 from contracts.fuzz.shrinking import smallest
 from contracts.observation import Session
 
@@ -34,86 +33,6 @@ DOUBTFUL_MAX = 1
 _INTERMITTENT_MAX = 3
 # After so many draws Hypothesis begins anew, with another seed: alone it draws for long, and many side by side do not.
 _ROUND, _ROUND_SIDE_BY_SIDE = 320, 48
-# To shrink takes a few seconds over sockets; what is not smaller by then stays.
-SHRINK_SECONDS = 20.0
-
-
-class Found(msgspec.Struct, frozen=True):
-    """An invariant that a client breaks, with the smallest behaviour that was found to break it."""
-
-    broken: Broken
-    behaviour: Behaviour
-    session: Session
-    # In how many of how many plays it broke; it is intermittent where it did not always.
-    broke: int = 1
-    played: int = 1
-
-    @property
-    def intermittent(self) -> bool:
-        """Whether it broke only now and then."""
-        return self.broke < self.played
-
-
-class Budget(msgspec.Struct):
-    """How long, and how much, is searched. `now` tells seconds."""
-
-    seconds: float
-    examples: int | None = None
-    now: Callable[[], float] = time.monotonic
-    began: float = 0.0
-    stopped: bool = False
-
-    def start(self) -> None:
-        """Begin to count, once."""
-        self.began = self.began or self.now()
-
-    @property
-    def over(self) -> bool:
-        """Whether it is used up."""
-        return self.stopped or self.now() - self.began >= self.seconds
-
-    @property
-    def overdrawn(self) -> bool:
-        """Whether so much more than it is used up that what is under way must end."""
-        return self.stopped or self.left_seconds <= 0
-
-    @property
-    def left_seconds(self) -> float:
-        """How long what is under way may go on."""
-        return self.began + self.seconds + SHRINK_SECONDS - self.now()
-
-
-class Outcome(msgspec.Struct):
-    """What a search came to."""
-
-    found: dict[str, Found] = {}
-    intermittent: dict[str, Found] = {}
-    sessions: int = 0
-    # What the client was shown, with how many exchanges or callbacks showed it.
-    cells: Counter[Cell] = msgspec.field(default_factory=Counter)
-    requests: int = 0
-    most_requests: int = 0
-    # How many sessions were told the end of a task.
-    ends_told: int = 0
-    outcomes: Counter[str] = msgspec.field(default_factory=Counter)
-    # How often an invariant broke once, and did not when it was played again.
-    doubtful: Counter[str] = msgspec.field(default_factory=Counter)
-    seconds: float = 0.0
-
-    @property
-    def all_found(self) -> list[Found]:
-        """What was found, then what broke only now and then."""
-        return [*self.found.values(), *(each for name, each in self.intermittent.items() if name not in self.found)]
-
-    @property
-    def is_wrong(self) -> bool:
-        """Whether the client is wrong. What is only late now and then, the machine may be."""
-        return bool(self.counted)
-
-    @property
-    def counted(self) -> list[Found]:
-        """What makes the client wrong."""
-        return [each for each in self.all_found if not (each.intermittent and INVARIANTS[each.broken.invariant].timed)]
 
 
 class Over(BaseException):
@@ -148,8 +67,8 @@ class Search:
         self.outcome = Outcome(found={}, intermittent={})
         self._doubted: Counter[str] = Counter()
         self._noting, self._looking_closer = threading.Lock(), threading.Lock()
-        # How many draws are being played, and whether more may begin.
-        self._gate, self._under_way, self._paused = threading.Condition(), 0, False
+        # How many draws were begun, how many are being played, and whether more may begin.
+        self._gate, self._begun, self._under_way, self._paused = threading.Condition(), 0, 0, False
 
     def on_progress(self, told: Callable[[Outcome], None]) -> None:
         """Tell from now on how far it has come."""
@@ -162,6 +81,7 @@ class Search:
             for start in range(0, len(behaviours), self._width):
                 several = behaviours[start : start + self._width]
                 for each, session in zip(several, self._play(several), strict=True):
+                    self.outcome.held += not broken_in(session, self._names)
                     for broken in broken_in(session, self._looked_for):
                         self._confirmed(broken, each, session)
                 self._progress(self.outcome)
@@ -196,7 +116,7 @@ class Search:
     @property
     def _over(self) -> bool:
         examples = self._budget.examples
-        enough = examples is not None and self.outcome.sessions >= examples
+        enough = examples is not None and self._begun >= examples
         return enough or self._budget.over or not self._looked_for
 
     def _explore(self, number: int) -> None:
@@ -226,8 +146,6 @@ class Search:
         @given(self._strategy)
         def shows(behaviour: Behaviour) -> None:
             with self._let_in():
-                if self._over:
-                    raise Over
                 session = self._played(behaviour)
             aim(session)
             for broken in broken_in(session, self._looked_for):
@@ -266,8 +184,12 @@ class Search:
 
     @contextlib.contextmanager
     def _let_in(self) -> Iterator[None]:
+        """Wait until it may begin; raise Over where no more is to be drawn."""
         with self._gate:
             self._gate.wait_for(lambda: not self._paused)
+            if self._over:
+                raise Over
+            self._begun += 1
             self._under_way += 1
         try:
             yield

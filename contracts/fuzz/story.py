@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from contracts.checks.base import seconds
 from contracts.fuzz.invariants import INVARIANTS
-from contracts.fuzz.search import Found
+from contracts.fuzz.outcome import Found
 from contracts.observation import FAULT, Session, explanation
 from contracts.wire import Sighting
 from mock_server.journal import Attempt

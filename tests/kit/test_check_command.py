@@ -46,7 +46,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "no command came: write it after --, such as `omnimock check -- node my-client.mjs`"),
+        ([], "no command came: write it after --, such as `-- node my-client.mjs`"),
         (["--", "no-such-command"], "cannot start no-such-command: there is no such command on the PATH"),
         (["--", "./no-such-file"], "cannot start ./no-such-file: there is no such file"),
         (["--", "folder"], "cannot start folder: it is a folder"),

@@ -19,11 +19,11 @@ from contracts.drivers.base import Declared, HarnessError
 from contracts.drivers.in_process import Client
 from contracts.fuzz.behaviour import FUZZ, Behaviour
 from contracts.fuzz.draw import behaviours
-from contracts.fuzz.found import read_corpus
+from contracts.fuzz.found import read_files
 from contracts.fuzz.fuzzing import VIRTUAL, Options, chosen_invariants, fuzz_virtual, settings_for
 from contracts.fuzz.invariants import INVARIANTS, Violated, broken_in, violation_of
+from contracts.fuzz.outcome import Budget, Found, Outcome
 from contracts.fuzz.pools import body_pool, request_pool
-from contracts.fuzz.search import Budget, Found, Outcome
 from contracts.fuzz.story import story
 from contracts.jobs import Job, Result
 from contracts.observation import Session
@@ -219,11 +219,11 @@ def test_a_corpus_keeps_what_was_found_and_is_played_first(tmp_path: Path) -> No
     folder = tmp_path / "corpus"
     with pytest.raises(violation_of("converges")):
         fuzz_client(client(KnowsNoFailure), invariants=["converges"], examples=3_000, seconds=SECONDS, corpus=folder)
-    (kept,) = read_corpus(folder)
+    (kept,) = read_files(folder).values()
     assert kept.scenario["lifecycle"]["outcome"]
     with pytest.raises(violation_of("converges")) as raised:
         fuzz_client(client(KnowsNoFailure), invariants=["converges"], examples=1, seconds=SECONDS, corpus=folder)
-    assert kept.text() in str(raised.value)
+    assert kept.told() in str(raised.value)
     (folder / "old.yaml").write_text("invariant: ends\n")
     with pytest.raises(ValueError, match=r"old.yaml: this is of an older format"):
         fuzz_client(client(KnowsNoFailure), corpus=folder)

@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from contracts.fuzz.found import FORMAT, Kept, read_corpus, write_kept
+from contracts.drivers.base import HarnessError
+from contracts.fuzz.found import FORMAT, Kept, read_files, write_kept
 from contracts.fuzz.fuzzing import QUICK
 from tests.selfcheck.trial import worker_command
 from tests.server.test_cli import run
@@ -44,6 +46,10 @@ def known() -> Path:
         (["fuzz", "--capability", "poling", "--", "true"], "--capability poling: there is no such capability"),
         (["fuzz", "--report", "good.yaml/r", "--", "true"], "reports cannot be written into good.yaml/r"),
         (["fuzz", "--corpus", "old", "--", "true"], "old/a.yaml: this is of an older format (None; this omnimock"),
+        (["fuzz", "--corpus", "good.yaml", "--", "true"], "good.yaml"),
+        (["fuzz", "--corpus", "good.yaml/in", "--", "true"], "good.yaml/in"),
+        (["fuzz", "--for", "0s", "--", "true"], "--for: a time above 0 is expected, such as 60s"),
+        (["replay", "good.yaml", "--", "false"], "no request came in any of 5 plays, so nothing can be told"),
         (["replay", "good.yaml", "--", "no-such-command"], "cannot start no-such-command"),
         (["replay", "good.yaml"], "no command came"),
         (["replay", "good.yaml", "--worker", "--", "true"], "true gave no hello"),
@@ -98,7 +104,7 @@ def test_a_finding_is_told_written_and_replayed(capsys: pytest.CaptureFixture[st
     last = out.rstrip().splitlines()[-1]
     assert last.startswith("1 invariant broken: ")
     assert "coverage cells; outcomes: timeout" in last
-    assert [each.behaviour for each in read_corpus(known.parent)] == [KNOWN.behaviour]
+    assert [each.behaviour for each in read_files(known.parent).values()] == [KNOWN.behaviour]
     status, out, _ = run(capsys, "replay", str(known), "--worker", "--", *WRONG)
     assert status == 1
     assert "converges: a query was told" in out
@@ -113,7 +119,7 @@ def test_a_program_that_crashes_on_every_run_is_one_finding(capsys: pytest.Captu
     Path("crash.py").write_text("import json, sys\njson.loads(sys.stdin.readline())\nraise KeyError('data')\n")
     status, out, _ = run(capsys, "fuzz", "--examples", "30", "--", sys.executable, "crash.py")
     assert status == 1
-    (kept,) = read_corpus(Path(".omnimock/fuzz"))
+    (kept,) = read_files(Path(".omnimock/fuzz")).values()
     assert (kept.invariant, kept.scenario) == ("ends", {"lifecycle": {"pace": "10ms"}})
     assert "KeyError" in out
     assert "1 invariant broken: " in out
@@ -162,7 +168,7 @@ def test_callbacks_that_do_not_agree_with_the_polls_are_found(
     status, out, _ = run(capsys, "fuzz", "--worker", "--invariant", "agrees", "--seed", "1", "--", *client)
     assert status == 1, out
     assert out.startswith(f"agrees: {seen}")
-    (kept,) = read_corpus(Path(".omnimock/fuzz"))
+    (kept,) = read_files(Path(".omnimock/fuzz")).values()
     assert kept.scenario.pop("lifecycle") == {"pace": "10ms"}
     assert kept.scenario == ({} if mutant == "twice" else {"callbacks": {"faults": ["unknown-fields"]}})
 
@@ -172,7 +178,7 @@ def test_of_jobs_that_ended_together_the_one_is_found_that_ended_them(capsys: py
     status, out, _ = run(capsys, "fuzz", "--worker", "--invariant", "ends", "--", *client)
     assert status == 1, out
     assert out.startswith("ends: it ended with status 3 while the job was running")
-    (kept,) = read_corpus(Path(".omnimock/fuzz"))
+    (kept,) = read_files(Path(".omnimock/fuzz")).values()
     assert "(503 " in kept.story
 
 
@@ -182,13 +188,48 @@ def test_a_bug_that_needs_two_faults_is_found_over_sockets_and_shrinks_to_these_
     client = [*worker_command(), "--client", "tests.kit.fuzz_mutants:MeetsTwoFaults"]
     status, out, _ = run(capsys, "fuzz", "--worker", "--invariant", "paid-once", "--", *client)
     assert status == 1, out
-    (kept,) = read_corpus(Path(".omnimock/fuzz"))
+    (kept,) = read_files(Path(".omnimock/fuzz")).values()
     ((lost,), (trouble,)) = kept.scenario["submit"], kept.scenario["query"]
     assert set(lost) == {"fault"}
     assert trouble["problem"] in ("maintenance", "engine-overloaded") or trouble == {"fault": {"http-error": {}}}
     assert kept.scenario.keys() == {"lifecycle", "submit", "query"}
     assert not kept.request
     assert not kept.callbacks
+
+
+def test_a_client_that_was_broken_altogether_is_not_taken_for_mended(
+    capsys: pytest.CaptureFixture[str], known: Path
+) -> None:
+    Path("crash.py").write_text("raise KeyError('data')\n")
+    status, out, err = run(capsys, "replay", str(known), "--", sys.executable, "crash.py")
+    assert (status, out) == (2, "")
+    assert "KeyError: 'data'" in err
+    _, test = write_kept(Path("tests"), KNOWN, ["false"], [])
+    names: dict[str, Any] = {}
+    exec(test.read_text(), names)
+    with pytest.raises(HarnessError, match="no request came"):
+        next(each for name, each in names.items() if name.startswith("test_"))()
+
+
+def test_of_what_is_known_it_is_told_what_breaks_no_more(capsys: pytest.CaptureFixture[str], known: Path) -> None:
+    status, out, _ = run(capsys, "fuzz", "--worker", "--examples", "1", "--", *worker_command())
+    assert status == 0, out
+    assert known.exists()
+    assert "2 sessions in" in out
+    assert "1 known before and broken no more" in out
+
+
+def test_a_finding_that_cannot_be_written_is_told_all_the_same(
+    known: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("contracts.fuzz.telling.write_kept", full)
+    status, out, _ = run(capsys, "fuzz", "--worker", "--examples", "1", "--invariant", "conv*", "--", *WRONG)
+    assert status == 1
+    assert out.startswith("converges: a query was told")
+    assert "NOT written into .omnimock/fuzz: No space left on device" in out
 
 
 def test_a_signal_keeps_what_was_found(known: Path) -> None:

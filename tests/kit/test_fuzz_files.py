@@ -12,13 +12,14 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from in_process import generate
 
+from contracts.command_options import client_words
 from contracts.fuzz.behaviour import Behaviour
 from contracts.fuzz.found import (
     FORMAT,
     FoundError,
     Kept,
     kept_from_text,
-    read_corpus,
+    read_files,
     read_kept,
     write_finding,
     write_kept,
@@ -29,7 +30,6 @@ from contracts.fuzz.found import (
 from contracts.fuzz.fuzzing import QUICK, VIRTUAL
 from contracts.fuzz.replaying import replay_callable, replay_text
 from contracts.fuzz.telling import told as told_of
-from contracts.fuzz_command import replay_words
 from contracts.jobs import Job, Result
 from contracts.recording.retelling import scenario_bytes
 from contracts.replay_command import broken_by
@@ -66,7 +66,7 @@ def refused(tmp_path: Path, text: str) -> str:
 def test_a_finding_is_read_as_it_was_written(tmp_path: Path) -> None:
     path, test = write_kept(tmp_path / "corpus", FAILURE, ["node", "my client.mjs"], ["--worker"])
     assert read_kept(path) == FAILURE
-    assert read_corpus(tmp_path / "corpus") == [FAILURE]
+    assert list(read_files(tmp_path / "corpus").values()) == [FAILURE]
     assert FAILURE.behaviour == Behaviour(FAILURE.scenario)
     assert sorted(each.name for each in (tmp_path / "corpus").iterdir()) == sorted((path.name, test.name))
 
@@ -78,7 +78,7 @@ def test_the_same_finding_has_the_same_name(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_yet_has_no_findings(tmp_path: Path) -> None:
-    assert read_corpus(tmp_path / "none") == []
+    assert read_files(tmp_path / "none") == {}
 
 
 @pytest.mark.parametrize("format_line", ["format: 0\n", ""])
@@ -242,7 +242,7 @@ def test_settings_that_there_are_not_are_refused(tmp_path: Path, settings_told: 
 
 
 def test_a_test_takes_from_the_environment_what_may_be_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    options = replay_words(False, [], ["TOKEN=s3cret", "KLING_API_BASE={base_url}/v1"], [], "strict", None, 2)
+    options = client_words(False, [], ["TOKEN=s3cret", "KLING_API_BASE={base_url}/v1"], [], warp=2, profile="strict")
     text = text_of_test(FAILURE, ["node"], options)
     assert "s3cret" not in text
     assert "set them where the test runs" in text
@@ -272,7 +272,7 @@ print(json.dumps({"outcome": "timeout"}))
 def test_a_test_hands_all_options_on(monkeypatch: pytest.MonkeyPatch) -> None:
     # Nobody listens at what the client would take otherwise.
     monkeypatch.setenv("KLING_API_BASE", "http://127.0.0.1:9")
-    options = replay_words(False, ["polling"], ["TOKEN=mine", "KLING_API_BASE={base_url}"], [], None, None)
+    options = client_words(False, ["polling"], ["TOKEN=mine", "KLING_API_BASE={base_url}"], [])
     kept = Kept(FORMAT, "paid-once", {"lifecycle": {"pace": "10ms"}}, settings=QUICK)
     text = text_of_test(kept, [sys.executable, "-c", READS_ITS_OWN], options)
     monkeypatch.setenv("TOKEN", "mine")

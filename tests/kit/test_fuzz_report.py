@@ -15,7 +15,7 @@ from contracts.coverage import Cell, universe_of
 from contracts.fuzz.behaviour import Behaviour
 from contracts.fuzz.fuzz_report import Searched, check_report_folder, render, tell
 from contracts.fuzz.invariants import Broken
-from contracts.fuzz.search import Found, Outcome
+from contracts.fuzz.outcome import Found, Outcome
 from contracts.jobs import Result
 from contracts.report.json_report import ReportError
 from contracts.report.model import Coverage
