@@ -91,11 +91,7 @@ class Auth:
         return credential
 
     def _jwt(self, token: bytes) -> _Credential | None:
-        parts = token.split(b".")
-        if self._claim is None or len(parts) != 3:
-            return None
-        head, claims = _json_object(parts[0]), _json_object(parts[1])
-        if head is None or claims is None or "alg" not in head:
+        if self._claim is None or (claims := _claims_in(token)) is None:
             return None
         key = claims.get(self._claim)
         if not isinstance(key, str) or not key:
@@ -116,6 +112,24 @@ class Auth:
 
     def _told(self, came: str, what_to_do: str) -> dict[str, Any]:
         return {"at": self._name, "came": came, "do": what_to_do}
+
+
+def account_in(header: str, claim: str | None) -> str:
+    """Return what names the account in a header that brings a key, good or not: the claim of a JWT, else the key."""
+    key = header.strip().rpartition(" ")[2]
+    if claim is None or (claims := _claims_in(key.encode("utf-8", "replace"))) is None:
+        return key
+    named = claims.get(claim)
+    return named if isinstance(named, str) and named else key
+
+
+def _claims_in(token: bytes) -> dict[str, Any] | None:
+    """Return the claims of a JWT; None for what is none."""
+    parts = token.split(b".")
+    if len(parts) != 3:
+        return None
+    head, claims = _json_object(parts[0]), _json_object(parts[1])
+    return claims if head is not None and "alg" in head else None
 
 
 def _json_object(part: bytes) -> dict[str, Any] | None:

@@ -89,38 +89,24 @@ def search_for(
     )
 
 
-async def fuzz_live(
-    stage: LiveStage, options: Options, budget: Budget, progress: Callable[[Outcome], None] = lambda outcome: None
-) -> Outcome:
-    """Fuzz over sockets. Raise HarnessError where the client cannot be driven."""
-    loop = asyncio.get_running_loop()
-    settings = settings_for(stage)
+class _Sessions:
+    """Plays sessions in the event loop for threads that wait for them."""
 
-    # Sessions that run side by side have numbers of their own, and so have their tasks.
-    numbers = itertools.cycle(range(_NUMBERS))
+    def __init__(self, stage: LiveStage, budget: Budget) -> None:
+        self._stage, self._budget, self._loop = stage, budget, asyncio.get_running_loop()
+        self._settings = settings_for(stage)
+        # Sessions that run side by side have numbers of their own, and so have their tasks.
+        self._numbers = itertools.cycle(range(_NUMBERS))
+        self._playing: set[concurrent.futures.Future[list[Session]]] = set()
 
-    async def one(behaviour: Behaviour) -> Session:
-        session = await stage.play(FUZZ, next(numbers), behaviour.play(settings))
-        for _ in range(_TRIES_APART):
-            if not any(each.ending.shared for each in session.jobs):
-                break
-            # The client ended under several jobs: whose doing it was is seen when each has a client of its own.
-            stage.driver.separate()
-            session = await stage.play(FUZZ, next(numbers), behaviour.play(settings))
-        return session
-
-    async def all_of(batch: Sequence[Behaviour]) -> list[Session]:
-        return list(await asyncio.gather(*map(one, batch)))
-
-    playing: set[concurrent.futures.Future[list[Session]]] = set()
-
-    def plays(batch: Sequence[Behaviour]) -> Sequence[Session]:
-        future = asyncio.run_coroutine_threadsafe(all_of(batch), loop)
-        playing.add(future)
+    def play(self, behaviours: Sequence[Behaviour]) -> Sequence[Session]:
+        """Return what was seen; raise Over where the time is over before that. It is called from other threads."""
+        future = asyncio.run_coroutine_threadsafe(self._all(behaviours), self._loop)
+        self._playing.add(future)
         try:
-            if budget.stopped:
+            if self._budget.stopped:
                 raise KeyboardInterrupt
-            return future.result(max(0.0, budget.left_seconds))
+            return future.result(max(0.0, self._budget.left_seconds))
         except TimeoutError:
             if not future.cancel() and future.done():
                 # Of its own making.
@@ -131,10 +117,37 @@ async def fuzz_live(
             raise KeyboardInterrupt from None
         finally:
             future.cancel()
-            playing.discard(future)
+            self._playing.discard(future)
+
+    def stop(self) -> None:
+        """Break off what is being played."""
+        self._budget.stopped = True
+        for each in list(self._playing):
+            each.cancel()
+
+    async def _all(self, behaviours: Sequence[Behaviour]) -> list[Session]:
+        return list(await asyncio.gather(*map(self._one, behaviours)))
+
+    async def _one(self, behaviour: Behaviour) -> Session:
+        play = behaviour.play(self._settings)
+        session = await self._stage.play(FUZZ, next(self._numbers), play)
+        for _ in range(_TRIES_APART):
+            if not any(each.ending.shared for each in session.jobs):
+                break
+            # The client ended under several jobs: whose doing it was is seen when each has a client of its own.
+            self._stage.driver.separate()
+            session = await self._stage.play(FUZZ, next(self._numbers), play)
+        return session
+
+
+async def fuzz_live(
+    stage: LiveStage, options: Options, budget: Budget, progress: Callable[[Outcome], None] = lambda outcome: None
+) -> Outcome:
+    """Fuzz over sockets. Raise HarnessError where the client cannot be driven."""
+    sessions = _Sessions(stage, budget)
 
     def run() -> Outcome:
-        search = search_for(stage, plays, options, budget)
+        search = search_for(stage, sessions.play, options, budget)
         search.on_progress(progress)
         try:
             search.first(options.corpus)
@@ -146,9 +159,7 @@ async def fuzz_live(
     try:
         return await asyncio.shield(searching)
     except asyncio.CancelledError:
-        budget.stopped = True
-        for each in list(playing):
-            each.cancel()
+        sessions.stop()
         # The threads are done in a moment; what the sessions need is taken away only then.
         await asyncio.wait({searching})
         if not searching.cancelled() and searching.exception() is None:

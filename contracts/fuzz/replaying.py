@@ -75,9 +75,10 @@ def _judged(kept: Kept, sessions: Sequence[Session]) -> Found | None:
         first, session = broken[0]
         return Found(first, kept.behaviour, session, broke=len(broken), played=len(sessions))
     if not any(each.wire for each in sessions) and not any(_refused(each) for each in sessions):
-        printed = next((each.log.decode("utf-8", "replace").splitlines() for each in sessions if each.log), ["nothing"])
+        printed = b"\n".join(each.log for each in sessions).decode("utf-8", "replace").split("\n")
+        last = next((each for each in reversed(printed) if each.strip()), "")
         raise HarnessError(
             f"no request came in any of {len(sessions)} plays, so nothing can be told; the client's last line: "
-            f"{printed[-1][:200]!r}"
+            f"{last[:200]!r}"
         )
     return None

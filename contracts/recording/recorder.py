@@ -26,6 +26,7 @@ from contracts.recording.recorded import (
 from contracts.recording.retelling import retold, scenario_bytes
 from contracts.recording.scrubbing import Scrubber, pairs_of
 from mock_server import __version__
+from mock_server.auth import account_in
 from mock_server.compiled import Compiled
 from mock_server.pointers import MISSING
 from mock_server.validation import shown
@@ -93,7 +94,8 @@ class Recorder:
         self._tasks: dict[Mark, Kept] = {}
         self._without_task = Kept(_WITHOUT_TASK)
         self._waiting: deque[_Waiting] = deque(maxlen=_WAITING_MAX)
-        self._used: dict[str, set[str]] = {}
+        # By the type of the task, and the account.
+        self._used: dict[tuple[str, str], set[str]] = {}
         self.count = 0
         # What was told of each kind of trouble with files, so that a full disk is told once.
         self._troubles: set[str] = set()
@@ -117,7 +119,8 @@ class Recorder:
             exchange = self._notes.callback(self.count, passed, submit)
         else:
             type_ = place.compiled.task_type.name if place is not None and place.compiled is not None else ""
-            exchange, body = self._notes.exchange(self.count, passed, place, self._used.get(type_, ()))
+            used = self._used.get((type_, self._owner(passed)), ())
+            exchange, body = self._notes.exchange(self.count, passed, place, used)
         compiled = submit if passed.callback else place.compiled if place is not None else None
         kept = self._kept(exchange, passed, place, compiled, body)
         exchange = self._with_moves(kept, exchange)
@@ -131,7 +134,7 @@ class Recorder:
     ) -> Kept:
         if compiled is None:
             return self._without_task
-        type_ = compiled.task_type.name
+        type_, owner = compiled.task_type.name, self._owner(passed)
         told, name = exchange.told, place.name if place is not None else None
         marks = self._marks(exchange, passed, compiled, body)
         if passed.callback:
@@ -140,38 +143,44 @@ class Recorder:
         if compiled.role == "submit":
             if told is None or not told.id or not exchange.accepted:
                 return self._later(marks, exchange)
-            self._note_external_id(type_, compiled, body)
+            self._note_external_id((type_, owner), compiled, body)
         kept = None
         if name is not None and compiled.role != "submit":
             # What was asked for counts: an answer may be about another task, by mistake.
             named = self._scrubber.text(name)
-            kept = self._tasks.get(("id", type_, named)) or self._tasks.get(("external", type_, named))
+            kept = self._tasks.get(("id", type_, owner, named)) or self._tasks.get(("external", type_, owner, named))
         if kept is None and told is not None and told.id:
-            kept = self._tasks.get(("id", type_, told.id))
+            kept = self._tasks.get(("id", type_, owner, told.id))
         if kept is None and told is not None and told.id and exchange.accepted:
             kept = Kept(f"task-{told.id}", TaskTold(told.id, type_, told.external_id))
         if kept is None:
             return self._without_task
         assert kept.task is not None
         if told is not None and told.external_id is not None:
-            marks |= {("external", type_, told.external_id)}
-        self._index(kept, {*marks, ("id", type_, kept.task.id)})
+            marks |= {("external", type_, owner, told.external_id)}
+        self._index(kept, {*marks, ("id", type_, owner, kept.task.id)})
         return kept
 
     def _marks(self, exchange: Exchange, passed: Passed, compiled: Compiled, body: Any) -> frozenset[Mark]:
         """What a submit that came to nothing has in common with one that is accepted later."""
         marks: set[Mark] = {("token", passed.token)} if passed.token else set()
         if compiled.role == "submit" and not passed.callback:
-            key = dict(pairs_of(passed.headers)).get(self.inspector.spec.auth.header, "")
-            digest = hashlib.sha256(f"{key}\n{compiled.id}\n".encode() + passed.body).hexdigest()
+            owner = self._owner(passed)
+            digest = hashlib.sha256(f"{owner}\n{compiled.id}\n".encode() + passed.body).hexdigest()
             marks.add(("body", digest))
             if external_id := _external_id(compiled, body):
-                marks.add(("external", compiled.task_type.name, self._scrubber.text(external_id)))
+                marks.add(("external", compiled.task_type.name, owner, self._scrubber.text(external_id)))
         return frozenset(marks)
 
-    def _note_external_id(self, type_: str, compiled: Compiled, body: Any) -> None:
+    def _owner(self, passed: Passed) -> str:
+        """Return what stands for the account of a request: others may have tasks of the same ids."""
+        auth = self.inspector.spec.auth
+        header = dict(pairs_of(passed.headers)).get(auth.header, "")
+        return hashlib.sha256(account_in(header, auth.world_claim).encode("utf-8", "replace")).hexdigest()
+
+    def _note_external_id(self, whose: tuple[str, str], compiled: Compiled, body: Any) -> None:
         external_id = _external_id(compiled, body)
-        used = self._used.setdefault(type_, set())
+        used = self._used.setdefault(whose, set())
         if external_id and len(used) < _USED_MAX:
             used.add(external_id)
 

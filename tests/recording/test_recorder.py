@@ -1,5 +1,6 @@
 """Whose an exchange is, what is wrong with it, and where it is written."""
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,39 @@ async def test_each_task_has_a_file_and_what_belongs_to_none_another(tmp_path: P
     task = one.recordings()[f"task-{second}"].task
     assert task is not None
     assert (task.id, task.external_id, task.type) == (second, "mine", "omni-video")
+
+
+@pytest.mark.parametrize("second", ["Bearer sk-another-key-0123", None])
+async def test_tasks_of_different_keys_are_told_apart_though_their_ids_are_the_same(
+    tmp_path: Path, second: str | None
+) -> None:
+    async with bench(tmp_path, scenario="instant") as one:
+        name = await one.created()
+        await one.status(name)
+        changed = {"authorization": second or f"Bearer {KEY}"}
+        answer = await one.http.post(OMNI, json=MINIMAL, headers=changed)
+        again = answer.json()["data"]["task_id"]
+        await one.http.get(f"{OMNI}/{again}", headers=changed)
+    found = {each: [one.role for one in recording.exchanges] for each, recording in one.recordings().items()}
+    # The first task of every key of the twin has the same id.
+    expected = f"task-{name}-2" if second else f"task-{again}"
+    assert (again == name) == bool(second)
+    assert found == {f"task-{name}": ["submit", "query"], expected: ["submit", "query"]}
+    assert not any("of the task" in line for line in one.lines)
+
+
+async def test_a_new_token_of_the_same_account_asks_for_the_same_task(tmp_path: Path) -> None:
+    def token(number: int) -> str:
+        parts = ({"alg": "HS256", "typ": "JWT"}, {"iss": "account", "exp": 4_000_000_000 + number})
+        encoded = [base64.urlsafe_b64encode(json.dumps(each).encode()).rstrip(b"=").decode() for each in parts]
+        return ".".join([*encoded, f"signature{number}"])
+
+    async with bench(tmp_path, scenario="instant") as one:
+        created = await one.http.post(OMNI, json=MINIMAL, headers={"authorization": f"Bearer {token(1)}"})
+        name = created.json()["data"]["task_id"]
+        await one.http.get(f"{OMNI}/{name}", headers={"authorization": f"Bearer {token(2)}"})
+    found = {each: [one.role for one in recording.exchanges] for each, recording in one.recordings().items()}
+    assert found == {f"task-{name}": ["submit", "query"]}
 
 
 async def test_submits_that_came_to_nothing_move_to_the_task_that_comes_of_the_same(tmp_path: Path) -> None:
