@@ -88,22 +88,21 @@ def fuzz(
     with one_line_errors():
         need_kit("fuzz")
         from contracts.drivers.child import check_command
-        from contracts.fuzz.found import read_files
+        from contracts.fuzz.found import check_corpus, read_files
         from contracts.fuzz.fuzz_report import Searched, check_report_folder, tell
         from contracts.fuzz.fuzzing import EXEC_WIDTH, WIDTH, Options, chosen_invariants
         from contracts.fuzz.outcome import Budget
         from contracts.fuzz.progress import Progress
         from contracts.fuzz.telling import summary, told, unseen
         from contracts.interrupts import run_unless_interrupted
-        from contracts.report.folder import check_places
         from contracts.report.terminal import make_console
 
         if for_ms <= 0:
             raise ValueError("--for: a time above 0 is expected, such as 60s")
         check_report_folder(report_folder)
-        check_places(folder, ())
         names = chosen_invariants(invariants)
         files = read_files(folder)
+        check_corpus(folder)
         options = Options(
             seconds=for_ms / 1000,
             examples=examples,

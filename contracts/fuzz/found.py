@@ -23,6 +23,8 @@ from contracts.fuzz.fuzzing import QUICK
 from contracts.fuzz.invariants import INVARIANTS
 from contracts.fuzz.pools import unplayable
 from contracts.jobs import WISHES
+from contracts.report.folder import check_places
+from contracts.report.json_report import ReportError
 from contracts.report.words import clean
 from mock_server.document import Document, SpecError
 from mock_server.document_text import yaml_text
@@ -129,6 +131,14 @@ def read_files(folder: Path) -> dict[Path, Kept]:
     if folder.exists() and not folder.is_dir():
         raise FoundError(f"{folder} is no folder: a folder for findings is expected")
     return {path: read_kept(path) for path in sorted(folder.glob("*.yaml"))}
+
+
+def check_corpus(folder: Path) -> None:
+    """Raise FoundError where findings could not be written there. It tries to, and leaves nothing behind."""
+    try:
+        check_places(folder, ())
+    except ReportError:
+        raise FoundError(f"findings cannot be written into {folder}: name another folder with --corpus") from None
 
 
 def check_playable(findings: Mapping[Path, Kept] | Mapping[str, Kept], twin: Twin) -> None:

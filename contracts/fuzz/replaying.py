@@ -10,8 +10,8 @@ from contracts.drivers.base import Declared, Driver, HarnessError
 from contracts.drivers.in_process import Client, is_async, name_of
 from contracts.examine import takes_clock
 from contracts.fuzz.behaviour import FUZZ
-from contracts.fuzz.found import HERE, Kept, check_playable, kept_from_text
-from contracts.fuzz.invariants import INVARIANTS, Broken, broken_in
+from contracts.fuzz.found import HERE, Kept, check_playable
+from contracts.fuzz.invariants import INVARIANTS, broken_in
 from contracts.fuzz.outcome import Found
 from contracts.fuzz.search import CONFIRMATIONS, DOUBTFUL_MAX
 from contracts.jobs import USUAL_CAPABILITIES
@@ -30,12 +30,6 @@ async def replay(stage: Stage, kept: Kept) -> Found | None:
     """Play a finding a few times; return what broke, and how often, or None where nothing did."""
     play = kept.behaviour.play(dict(kept.settings))
     return _judged(kept, await asyncio.gather(*(stage.play(FUZZ, number, play) for number in range(PLAYS))))
-
-
-def replay_text(text: str, client: Client) -> Broken | None:
-    """Replay a finding, as a test has it, on a callable; return what broke, or None."""
-    found = replay_callable(kept_from_text(text), client)
-    return found.broken if found is not None else None
 
 
 def replay_callable(kept: Kept, client: Client) -> Found | None:

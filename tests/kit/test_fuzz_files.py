@@ -28,7 +28,7 @@ from contracts.fuzz.found import (
     test_text as text_of_test,
 )
 from contracts.fuzz.fuzzing import QUICK, VIRTUAL
-from contracts.fuzz.replaying import replay_callable, replay_text
+from contracts.fuzz.replaying import replay_callable
 from contracts.fuzz.telling import told as told_of
 from contracts.jobs import Job, Result
 from contracts.recording.retelling import scenario_bytes
@@ -115,10 +115,10 @@ def told_by_test(kept: Kept) -> str:
 
 def test_a_callable_is_replayed() -> None:
     text = told_by_test(FAILURE)
-    broken = replay_text(text, client(KnowsNoFailure))
-    assert broken is not None
-    assert "was told that the task is failed" in broken.seen
-    assert replay_text(text, generate) is None
+    found = replay_callable(kept_from_text(text), client(KnowsNoFailure))
+    assert found is not None
+    assert "was told that the task is failed" in found.broken.seen
+    assert replay_callable(kept_from_text(text), generate) is None
 
 
 def test_a_replay_that_breaks_now_and_then_says_so() -> None:
